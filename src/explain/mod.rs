@@ -1,0 +1,1 @@
+//! Says why: the slow, readable evaluator.

@@ -1,0 +1,5 @@
+//! sanma: the health-code engine.
+pub mod explain;
+pub mod limits;
+pub mod model;
+pub mod rules;

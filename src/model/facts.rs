@@ -1,0 +1,308 @@
+//! The eleven tables as typed rows and as columns of them.
+//!
+//! The one idea: a table is declared once; the macro writes the row (for people to read and for the slow evaluator) and the
+//! struct of arrays (for the kernels). Tokens are interned, enumerations are bytes, an open end is
+//! [`Timestamp::NEVER`], a temperature not taken is NaN (which is below every fever limit).
+//!
+//! Invariant: a row here is valid in the sense of SPEC 1; whoever makes one has checked it.
+
+use super::enums::{
+    Admission, CaseKind, DocType, EnumSet, Level, Outcome, QuarantineKind, ReviewState, Setting, Symptom, TestResult,
+};
+use super::ids::{LabelId, Origin, PersonId, PlaceId, Region};
+use super::time::Timestamp;
+
+macro_rules! tables {
+    ($($(#[$doc:meta])* $columns:ident of $row:ident {
+        $($(#[$field_doc:meta])* $field:ident: $type:ty),+ $(,)?
+    })+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        pub struct $row {
+            /// Key of the row, unique in its table.
+            pub id: u64,
+            $($(#[$field_doc])* pub $field: $type,)+
+        }
+
+        #[doc = concat!("Columns of [`", stringify!($row), "`], all of one length.")]
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct $columns {
+            /// Key of each row.
+            pub id: Vec<u64>,
+            $($(#[$field_doc])* pub $field: Vec<$type>,)+
+        }
+
+        impl TableColumns for $columns {
+            type Row = $row;
+
+            fn ids(&self) -> &[u64] {
+                &self.id
+            }
+
+            fn row(&self, row: usize) -> $row {
+                $row { id: self.id[row], $($field: self.$field[row],)+ }
+            }
+
+            fn push(&mut self, row: $row) {
+                self.id.push(row.id);
+                $(self.$field.push(row.$field);)+
+            }
+
+            fn append(&mut self, other: &mut Self) {
+                self.id.append(&mut other.id);
+                $(self.$field.append(&mut other.$field);)+
+            }
+
+            fn reserve(&mut self, rows: usize) {
+                self.id.reserve_exact(rows);
+                $(self.$field.reserve_exact(rows);)+
+            }
+
+            fn permute(&mut self, order: &[u32]) {
+                gather(&mut self.id, order);
+                $(gather(&mut self.$field, order);)+
+            }
+        }
+    )+};
+}
+
+/// What every table's columns can do.
+pub trait TableColumns: Default + Send + Sync {
+    /// The row type.
+    type Row: Copy + std::fmt::Debug + Send;
+
+    /// Keys of the rows.
+    fn ids(&self) -> &[u64];
+    /// One row. Panics when out of range.
+    fn row(&self, row: usize) -> Self::Row;
+    /// Adds a row at the end.
+    fn push(&mut self, row: Self::Row);
+    /// Moves all rows of `other` to the end of this one.
+    fn append(&mut self, other: &mut Self);
+    /// Makes room for `rows` more, exactly.
+    fn reserve(&mut self, rows: usize);
+    /// Replaces the rows by those numbered in `order`, in that order: `new[i] = old[order[i]]`. Peak memory is one column more.
+    fn permute(&mut self, order: &[u32]);
+
+    /// Number of rows.
+    fn len(&self) -> usize {
+        self.ids().len()
+    }
+    /// Whether there is no row.
+    fn is_empty(&self) -> bool {
+        self.ids().is_empty()
+    }
+    /// All rows in order.
+    fn rows(&self) -> impl Iterator<Item = Self::Row> {
+        (0..self.len()).map(|row| self.row(row))
+    }
+}
+
+fn gather<T: Copy>(column: &mut Vec<T>, order: &[u32]) {
+    *column = order.iter().map(|&row| column[row as usize]).collect();
+}
+
+tables! {
+    /// A person's declaration (申报).
+    Declarations of Declaration {
+        /// Who declares.
+        person: PersonId,
+        /// When.
+        declared_at: Timestamp,
+        /// Document shown.
+        doc_type: DocType,
+        /// Where the person lives.
+        residence: Region,
+        /// Where the person came from, if from elsewhere.
+        came_from: Option<Region>,
+        /// When the person arrived from there.
+        arrived_at: Option<Timestamp>,
+        /// Symptoms declared.
+        symptoms: EnumSet<Symptom>,
+        /// Other flags declared.
+        admissions: EnumSet<Admission>,
+        /// Employer.
+        enterprise: Option<LabelId>,
+        /// Where the row came from: a refused modification is reported with it.
+        origin: Origin,
+    }
+    /// A daily health report (健康打卡).
+    Checkins of Checkin {
+        /// Who reports.
+        person: PersonId,
+        /// When.
+        reported_at: Timestamp,
+        /// Temperature in degrees Celsius, NaN if not taken.
+        temperature_c: f64,
+        /// Symptoms reported.
+        symptoms: EnumSet<Symptom>,
+        /// Employer, if it answers for the report.
+        enterprise: Option<LabelId>,
+    }
+    /// A case.
+    Cases of Case {
+        /// The patient.
+        person: PersonId,
+        /// Suspected or confirmed.
+        kind: CaseKind,
+        /// Onset of symptoms.
+        onset_at: Option<Timestamp>,
+        /// When the case became known.
+        reported_at: Timestamp,
+        /// When the patient was isolated, `NEVER` if not.
+        isolated_at: Timestamp,
+        /// How the case ended, if it has.
+        outcome: Option<Outcome>,
+        /// When it ended, `NEVER` exactly if it has not.
+        outcome_at: Timestamp,
+    }
+    /// A quarantine.
+    Quarantines of Quarantine {
+        /// Who is in quarantine.
+        person: PersonId,
+        /// Centralised or at home.
+        kind: QuarantineKind,
+        /// Begin.
+        started_at: Timestamp,
+        /// End, `NEVER` if open.
+        ended_at: Timestamp,
+    }
+    /// A contact of two persons.
+    Contacts of Contact {
+        /// One of the two.
+        person_a: PersonId,
+        /// The other.
+        person_b: PersonId,
+        /// Begin.
+        started_at: Timestamp,
+        /// Length in seconds, above 0.
+        duration_s: u32,
+        /// Where.
+        setting: Setting,
+    }
+    /// A stay of a person in a region and, if known, in one place.
+    Stays of Stay {
+        /// Who.
+        person: PersonId,
+        /// Region.
+        region: Region,
+        /// Place in it.
+        place: Option<PlaceId>,
+        /// Begin.
+        entered_at: Timestamp,
+        /// End, `NEVER` if open.
+        left_at: Timestamp,
+        /// Row of the seat, in a vehicle.
+        row: Option<u16>,
+    }
+    /// A listing of a region at a level of risk.
+    RiskAreas of RiskArea {
+        /// Region.
+        region: Region,
+        /// Level.
+        level: Level,
+        /// Begin.
+        listed_at: Timestamp,
+        /// End, `NEVER` if open.
+        delisted_at: Timestamp,
+    }
+    /// A nucleic acid test (核酸检测).
+    Tests of Test {
+        /// Who.
+        person: PersonId,
+        /// When the sample was taken.
+        sampled_at: Timestamp,
+        /// When the result was known, not before the sample.
+        resulted_at: Timestamp,
+        /// Result.
+        result: TestResult,
+    }
+    /// An entry of the white list.
+    Whitelist of WhitelistEntry {
+        /// Who.
+        person: PersonId,
+        /// Begin.
+        from_at: Timestamp,
+        /// End, `NEVER` if open.
+        until_at: Timestamp,
+        /// Why.
+        reason: LabelId,
+    }
+    /// A false or concealed declaration found (谎报瞒报).
+    Findings of Finding {
+        /// Who.
+        person: PersonId,
+        /// When it was found.
+        found_at: Timestamp,
+        /// When it was lifted, `NEVER` if not.
+        lifted_at: Timestamp,
+    }
+    /// A review (复核) that a person asked for.
+    Reviews of Review {
+        /// Who.
+        person: PersonId,
+        /// District whose task force decides.
+        district: Region,
+        /// When it was filed.
+        filed_at: Timestamp,
+        /// State.
+        state: ReviewState,
+        /// When it was decided, `NEVER` if it is not.
+        decided_at: Timestamp,
+    }
+}
+
+impl Contact {
+    /// End of the contact.
+    #[must_use]
+    pub const fn ended_at(&self) -> Timestamp {
+        self.started_at.plus_micros(self.duration_s as i64 * super::time::MICROS_PER_SECOND)
+    }
+}
+
+/// All eleven tables of one set of facts.
+///
+/// Ids are unique in each table; the order of rows has no meaning.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tables {
+    /// 申报
+    pub declarations: Declarations,
+    /// 健康打卡
+    pub checkins: Checkins,
+    /// Cases.
+    pub cases: Cases,
+    /// Quarantines.
+    pub quarantines: Quarantines,
+    /// Contacts.
+    pub contacts: Contacts,
+    /// Stays.
+    pub stays: Stays,
+    /// Levels of regions.
+    pub risk_areas: RiskAreas,
+    /// 核酸检测
+    pub tests: Tests,
+    /// White list.
+    pub whitelist: Whitelist,
+    /// 谎报瞒报
+    pub findings: Findings,
+    /// 复核
+    pub reviews: Reviews,
+}
+
+impl Tables {
+    /// Number of rows in all tables.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.declarations.len()
+            + self.checkins.len()
+            + self.cases.len()
+            + self.quarantines.len()
+            + self.contacts.len()
+            + self.stays.len()
+            + self.risk_areas.len()
+            + self.tests.len()
+            + self.whitelist.len()
+            + self.findings.len()
+            + self.reviews.len()
+    }
+}

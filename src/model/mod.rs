@@ -1,0 +1,21 @@
+//! The nouns that every folder shares: ids, instants, tables, rows, codes, rejections.
+//!
+//! Invariant: no I/O, no locks, no rules.
+
+pub mod codes;
+pub mod enums;
+pub mod facts;
+pub mod ids;
+pub mod rejection;
+pub mod schema;
+pub mod time;
+
+pub use codes::Code;
+pub use enums::{
+    Admission, CaseKind, ClosedEnum, Colour, DocType, EnumSet, Level, Outcome, QuarantineKind, ReviewState, Setting,
+    Symptom, TestResult,
+};
+pub use ids::{LabelId, Origin, PersonId, PlaceId, Region, RuleId, RuleMask};
+pub use rejection::{Reason, Rejection};
+pub use schema::{Column, ColumnType, Table};
+pub use time::{LocalDay, Timestamp, UtcOffset};
