@@ -1,5 +1,9 @@
 //! sanma: the health-code engine.
+pub mod evaluate;
 pub mod explain;
+pub mod facts;
+pub mod ingest;
+pub mod intern;
 pub mod limits;
 pub mod model;
 pub mod rules;

@@ -9,3 +9,14 @@ pub const KEY_BYTES_MAX: usize = 64;
 
 const _: () = assert!(RULES_MAX <= u64::BITS as usize);
 const _: () = assert!(RETENTION_DAYS_MAX < u64::BITS);
+
+/// Most rows decoded from a columnar file at once.
+pub const DECODE_ROWS_MAX: usize = 65_536;
+/// Most records in one block of text.
+pub const TEXT_BLOCK_ROWS_MAX: usize = 8_192;
+/// Most blocks of text read but not parsed yet.
+pub const TEXT_BLOCKS_PENDING_MAX: usize = 8;
+/// Longest line of NDJSON in bytes.
+pub const TEXT_LINE_BYTES_MAX: usize = 1 << 24;
+/// People evaluated by one task of the pool: enough to hide its cost, few enough that threads finish together.
+pub const PEOPLE_PER_TASK: usize = 4_096;

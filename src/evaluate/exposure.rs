@@ -1,0 +1,214 @@
+//! Exposures: contact with a case, the same place as a case, contact with the exposed.
+//!
+//! The one idea: a person's neighbours are probed against one bit a person (is there any case of theirs, in the second degree:
+//! may they ever be exposed); only a hit is followed to the contact's times and the case's window.
+//!
+//! `volatile` is raised for whatever time alone may still change here: a contact or stay that has not ended, a case reported or
+//! ruled out later, a window that moves. It may be raised needlessly, never wrongly left out.
+
+use super::moment::Moment;
+use crate::model::facts::{Case, TableColumns as _};
+use crate::model::time::MICROS_PER_MINUTE;
+use crate::model::{EnumSet, Outcome, PersonId, RuleId, Setting, Timestamp};
+use crate::rules::{Cause, ContactRule};
+
+/// The exposures of a person under a rule, summed up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Exposures {
+    /// First and last exposure that count.
+    pub(super) counted: Option<(Timestamp, Timestamp)>,
+    /// The earliest instant that may ever count as an exposure from now on.
+    pub(super) earliest: Timestamp,
+    /// Whether time alone may change them, other than by dropping all at once.
+    pub(super) volatile: bool,
+}
+
+impl Default for Exposures {
+    fn default() -> Self {
+        Self { counted: None, earliest: Timestamp::NEVER, volatile: false }
+    }
+}
+
+impl Exposures {
+    /// Whether any counts or may count later.
+    pub(super) fn possible(&self) -> bool {
+        self.counted.is_some() || self.volatile
+    }
+
+    fn count(&mut self, exposure: Timestamp) {
+        let (first, last) = self.counted.unwrap_or((exposure, exposure));
+        self.counted = Some((first.min(exposure), last.max(exposure)));
+        self.earliest = self.earliest.min(exposure);
+    }
+
+    fn may_count_later(&mut self, exposure: Timestamp) {
+        self.volatile = true;
+        self.earliest = self.earliest.min(exposure);
+    }
+}
+
+/// A half-open interval.
+#[derive(Clone, Copy)]
+pub(super) struct Span {
+    pub(super) from: Timestamp,
+    pub(super) to: Timestamp,
+}
+
+impl Span {
+    pub(super) fn and(self, other: Self) -> Self {
+        Self { from: self.from.max(other.from), to: self.to.min(other.to) }
+    }
+
+    /// Whether it is longer than nothing and at least so many minutes long.
+    pub(super) const fn lasts(self, minutes: u32) -> bool {
+        let micros = self.to.micros_since(self.from);
+        micros > 0 && micros >= minutes as i64 * MICROS_PER_MINUTE
+    }
+}
+
+/// When a case infects, whatever is known of it at the moment.
+pub(super) fn infectious(case: &Case, days_before_onset: u32) -> Span {
+    let from = case.onset_at.unwrap_or(case.reported_at).minus_days(days_before_onset);
+    Span { from, to: case.isolated_at.min(case.outcome_at) }
+}
+
+/// Exposures of `person` to cases, by contact and by place.
+pub(super) fn first_degree(moment: &Moment<'_>, rule: &ContactRule, person: PersonId) -> Exposures {
+    let mut found = Exposures::default();
+    if rule.via_contact {
+        by_contact(moment, rule, person, &mut found);
+    }
+    if rule.via_place {
+        by_place(moment, rule, person, &mut found);
+    }
+    found
+}
+
+fn by_contact(moment: &Moment<'_>, rule: &ContactRule, person: PersonId, found: &mut Exposures) {
+    let facts = moment.facts;
+    for end in facts.contacts_of.range(person.index()) {
+        let other = facts.neighbours[end];
+        if !facts.cases_of.contains(other.index()) {
+            continue;
+        }
+        let contact = facts.contacts.row(facts.contact_rows[end] as usize);
+        if wants(rule.settings, contact.setting) {
+            let span = Span { from: contact.started_at, to: contact.ended_at() };
+            meet_cases(moment, rule, other, span, span.to, found);
+        }
+    }
+}
+
+pub(super) fn wants(settings: Option<EnumSet<Setting>>, setting: Setting) -> bool {
+    settings.is_none_or(|wanted| wanted.contains(setting))
+}
+
+fn by_place(moment: &Moment<'_>, rule: &ContactRule, person: PersonId, found: &mut Exposures) {
+    let facts = moment.facts;
+    for row in facts.stays_of.range(person.index()) {
+        let Some(place) = facts.stays.place[row].filter(|place| facts.case_stays_of.contains(place.index())) else {
+            continue;
+        };
+        let stay = facts.stays.row(row);
+        for slot in facts.case_stays_of.range(place.index()) {
+            let theirs = facts.stays.row(facts.case_stays[slot] as usize);
+            if theirs.person == person || !near(rule.rows, stay.row, theirs.row) {
+                continue;
+            }
+            let both = Span { from: stay.entered_at, to: stay.left_at }
+                .and(Span { from: theirs.entered_at, to: theirs.left_at });
+            meet_cases(moment, rule, theirs.person, both, stay.left_at.max(theirs.left_at), found);
+        }
+    }
+}
+
+/// Whether two seats are near enough; they are unless both rows are known and differ by more than `within`.
+pub(super) fn near(within: Option<u16>, mine: Option<u16>, theirs: Option<u16>) -> bool {
+    match (within, mine, theirs) {
+        (Some(within), Some(mine), Some(theirs)) => mine.abs_diff(theirs) <= within,
+        _ => true,
+    }
+}
+
+/// Counts the exposures of `met` (a time spent together, over by `ended_at`) with each case of `other`.
+fn meet_cases(
+    moment: &Moment<'_>,
+    rule: &ContactRule,
+    other: PersonId,
+    met: Span,
+    ended_at: Timestamp,
+    found: &mut Exposures,
+) {
+    // An end that never comes never counts.
+    if ended_at.is_never() {
+        return;
+    }
+    for row in moment.facts.cases_of.range(other.index()) {
+        let case = moment.facts.cases.row(row);
+        let overlap = met.and(infectious(&case, rule.infectious_days_before_onset));
+        if !rule.of.contains(case.kind) || !overlap.lasts(rule.min_minutes) || overlap.to <= moment.counted_after {
+            continue;
+        }
+        let ruled_out_at = if case.outcome == Some(Outcome::RuledOut) { case.outcome_at } else { Timestamp::NEVER };
+        if ruled_out_at <= moment.at {
+            continue;
+        }
+        if case.reported_at > moment.at || ended_at > moment.at {
+            found.may_count_later(overlap.to);
+        } else {
+            found.count(overlap.to);
+            found.volatile |= !ruled_out_at.is_never();
+        }
+    }
+}
+
+/// Exposures of `person` to those exposed under the rule `through`.
+pub(super) fn second_degree(
+    moment: &Moment<'_>,
+    through: RuleId,
+    min_minutes: u32,
+    settings: Option<EnumSet<Setting>>,
+    person: PersonId,
+) -> Exposures {
+    let facts = moment.facts;
+    let Cause::Contact(first) = &moment.program.rule(through).cause else {
+        unreachable!("a checked program goes through first-degree contact rules only")
+    };
+    let exposed = moment.strata.exposed(through);
+    let mut found = Exposures::default();
+    for end in facts.contacts_of.range(person.index()) {
+        let other = facts.neighbours[end];
+        let Some(base) = exposed.of(other) else { continue };
+        let contact = facts.contacts.row(facts.contact_rows[end] as usize);
+        let met = Span { from: contact.started_at, to: contact.ended_at() };
+        if !wants(settings, contact.setting) || met.to <= base.earliest || met.to <= moment.counted_after {
+            continue;
+        }
+        // The other's window moves as exposures come and go and quarantines begin: any such meeting may count later, or not
+        // count any more.
+        found.volatile = true;
+        let counted = if moment.is_base() { base.counted } else { first_degree(moment, first, other).counted };
+        let Some(window) = counted.map(|counted| window_of(moment, other, counted, first.release.days)) else {
+            continue;
+        };
+        let overlap = met.and(window);
+        if met.to <= moment.at && overlap.lasts(min_minutes) && overlap.to > moment.counted_after {
+            found.count(overlap.to);
+        }
+    }
+    found
+}
+
+/// When a person with counted exposures passes them on: from the first one until they are isolated or released.
+fn window_of(moment: &Moment<'_>, person: PersonId, counted: (Timestamp, Timestamp), days: u32) -> Span {
+    let (first, last) = counted;
+    // Ordered by `started_at`: the first that fits is the earliest.
+    let isolated = moment
+        .facts
+        .quarantines_of
+        .range(person.index())
+        .map(|row| moment.facts.quarantines.started_at[row])
+        .find(|&started_at| started_at >= first)
+        .filter(|&started_at| started_at <= moment.at);
+    Span { from: first, to: isolated.unwrap_or(Timestamp::NEVER).min(last.plus_days(days)) }
+}

@@ -1,0 +1,127 @@
+//! Rows grouped by a small integer: person, place, region.
+//!
+//! The one idea: a table is put in the order of its key once, by counting; from then on the rows of a key are a range. Where
+//! nearly every key has rows the ranges are an array of offsets; where few have, a bitmap is asked first and the keys there
+//! are searched.
+//!
+//! Cost: grouping is two passes over the keys, 4 bytes a row and 4 a key.
+
+use std::ops::Range;
+
+use super::bitmap::Bitmap;
+
+/// Ranges of rows by key, one offset a key.
+#[derive(Clone, Debug, Default)]
+pub struct Offsets {
+    begins: Vec<u32>,
+}
+
+impl Offsets {
+    /// The rows of a key. Panics if the key is out of range.
+    #[must_use]
+    pub fn range(&self, key: usize) -> Range<usize> {
+        self.begins[key] as usize..self.begins[key + 1] as usize
+    }
+}
+
+/// Groups rows by key: the ranges, and the row that belongs at each place. Rows of one key keep their order.
+///
+/// `keys` are below `bound`; there are fewer than 2^32 of them.
+#[must_use]
+pub fn group(bound: usize, keys: impl Iterator<Item = usize> + Clone) -> (Offsets, Vec<u32>) {
+    let mut begins = vec![0u32; bound + 1];
+    let mut rows = 0usize;
+    for key in keys.clone() {
+        begins[key + 1] += 1;
+        rows += 1;
+    }
+    for key in 0..bound {
+        begins[key + 1] += begins[key];
+    }
+    let mut next = begins.clone();
+    let mut order = vec![0u32; rows];
+    for (row, key) in (0u32..).zip(keys) {
+        let slot = &mut next[key];
+        order[*slot as usize] = row;
+        *slot += 1;
+    }
+    (Offsets { begins }, order)
+}
+
+/// Ranges of rows by key where few keys have any.
+#[derive(Clone, Debug, Default)]
+pub struct Sparse {
+    present: Bitmap,
+    keys: Vec<u32>,
+    begins: Vec<u32>,
+}
+
+impl Sparse {
+    /// The ranges of rows whose keys, in row order, ascend and are below `bound`.
+    #[must_use]
+    pub fn of_ascending(bound: usize, ascending: impl Iterator<Item = usize>) -> Self {
+        let mut sparse = Self { present: Bitmap::new(bound), ..Self::default() };
+        let mut rows = 0u32;
+        for key in ascending {
+            let short = u32::try_from(key).expect("keys are 32-bit ids");
+            debug_assert!(sparse.keys.last().is_none_or(|&last| last <= short), "keys must ascend");
+            if sparse.keys.last() != Some(&short) {
+                sparse.keys.push(short);
+                sparse.begins.push(rows);
+                sparse.present.insert(key);
+            }
+            rows += 1;
+        }
+        sparse.begins.push(rows);
+        sparse
+    }
+
+    /// Whether the key has rows. Cost: one bit.
+    #[must_use]
+    pub fn contains(&self, key: usize) -> bool {
+        self.present.contains(key)
+    }
+
+    /// The rows of a key. Cost: one bit for a key without rows, else a binary search.
+    #[must_use]
+    pub fn range(&self, key: usize) -> Range<usize> {
+        if !self.present.contains(key) {
+            return 0..0;
+        }
+        let place = self.keys.partition_point(|&other| (other as usize) < key);
+        self.begins[place] as usize..self.begins[place + 1] as usize
+    }
+
+    /// The keys that have rows, ascending.
+    #[must_use]
+    pub fn keys(&self) -> &[u32] {
+        &self.keys
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grouping_keeps_order_within_a_key() {
+        let keys = [2, 0, 2, 3, 0, 2];
+        let (offsets, order) = group(5, keys.iter().copied());
+        assert_eq!(order, [1, 4, 0, 2, 5, 3]);
+        let ranges: Vec<_> = (0..5).map(|key| offsets.range(key)).collect();
+        assert_eq!(ranges, [0..2, 2..2, 2..5, 5..6, 6..6]);
+    }
+
+    #[test]
+    fn sparse_ranges_agree_with_dense_ones() {
+        let keys = [0, 0, 2, 2, 2, 3];
+        let (offsets, _) = group(70, keys.iter().copied());
+        let sparse = Sparse::of_ascending(70, keys.iter().copied());
+        for key in 0..70 {
+            assert_eq!(sparse.range(key).len(), offsets.range(key).len(), "{key}");
+            assert_eq!(sparse.contains(key), !offsets.range(key).is_empty());
+        }
+        assert_eq!(sparse.range(2), 2..5);
+        assert_eq!(Sparse::of_ascending(3, std::iter::empty()).range(1), 0..0);
+    }
+}

@@ -1,0 +1,105 @@
+//! Levels of regions: who is listed when, and the level of every region at an instant.
+//!
+//! The one idea: the regions that persons' facts name are few (some 46,000 codes exist), so each has a dense number; at an
+//! instant the level of every number is computed once, and a stay's level is one lookup.
+
+use hashbrown::HashMap;
+
+use crate::model::facts::{RiskAreas, TableColumns as _};
+use crate::model::{Level, Region, Timestamp};
+
+/// A region's dense number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RegionId(pub u32);
+
+/// The regions named in facts about persons, and the listings.
+#[derive(Clone, Debug, Default)]
+pub struct Regions {
+    codes: Vec<Region>,
+    numbers: HashMap<Region, RegionId>,
+    /// Listings in the order of their region, then of their begin.
+    listings: RiskAreas,
+    listed: HashMap<Region, std::ops::Range<usize>>,
+}
+
+impl Regions {
+    /// Indexes listings; regions are numbered as they are met by [`Self::number`].
+    #[must_use]
+    pub fn new(mut listings: RiskAreas) -> Self {
+        let mut order: Vec<u32> = (0u32..).take(listings.len()).collect();
+        order.sort_unstable_by_key(|&row| {
+            let area = listings.row(row as usize);
+            (area.region, area.listed_at, area.id)
+        });
+        listings.permute(&order);
+        let mut listed: HashMap<Region, std::ops::Range<usize>> = HashMap::new();
+        for (row, &region) in listings.region.iter().enumerate() {
+            listed.entry(region).or_insert(row..row).end = row + 1;
+        }
+        Self { listings, listed, ..Self::default() }
+    }
+
+    /// The number of a region, a new one if it is met for the first time.
+    pub fn number(&mut self, region: Region) -> RegionId {
+        *self.numbers.entry(region).or_insert_with(|| {
+            self.codes.push(region);
+            RegionId(u32::try_from(self.codes.len() - 1).expect("there are fewer than 2^32 regions"))
+        })
+    }
+
+    /// The number of a region, if it has one.
+    #[must_use]
+    pub fn number_of(&self, region: Region) -> Option<RegionId> {
+        self.numbers.get(&region).copied()
+    }
+
+    /// The region with a number.
+    #[must_use]
+    pub fn code(&self, id: RegionId) -> Region {
+        self.codes[id.0 as usize]
+    }
+
+    /// How many regions are numbered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.codes.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.codes.is_empty()
+    }
+
+    /// The listings of one region and of those that hold it, nearest first.
+    pub fn listings_above(&self, region: Region) -> impl Iterator<Item = std::ops::Range<usize>> {
+        std::iter::successors(Some(region), |region| region.parent())
+            .filter_map(|region| self.listed.get(&region).cloned())
+    }
+
+    /// All listings, by region.
+    #[must_use]
+    pub const fn listings(&self) -> &RiskAreas {
+        &self.listings
+    }
+
+    /// The level of a region at an instant. Cost: its and its parents' listings.
+    #[must_use]
+    pub fn level_at(&self, region: Region, at: Timestamp) -> Option<Level> {
+        let highest = |rows: std::ops::Range<usize>| {
+            rows.filter(|&row| self.listings.listed_at[row] <= at && at < self.listings.delisted_at[row])
+                .map(|row| self.listings.level[row])
+                .max()
+        };
+        self.listings_above(region).find_map(highest)
+    }
+
+    /// Whether the level of a region may differ after an instant from that at it.
+    #[must_use]
+    pub fn may_change_after(&self, region: Region, at: Timestamp) -> bool {
+        self.listings_above(region).flatten().any(|row| {
+            let ends = self.listings.delisted_at[row];
+            self.listings.listed_at[row] > at || (ends > at && !ends.is_never())
+        })
+    }
+}

@@ -1,0 +1,271 @@
+//! Files to facts: finds the tables of a data directory, decodes them in parallel, checks every row.
+//!
+//! The one idea: work is cut into pieces (row groups, runs of batches, blocks of text) that know nothing of each other; each
+//! gives typed columns with provisional ids and the rows it refused; putting the pieces together in order is the only
+//! sequential step. Memory is bounded by the result plus a piece a thread.
+//!
+//! Invariants: `ingest` never looks at a rule; a row is either in the tables or among the rejections; nothing is returned if
+//! any file cannot be read whole.
+
+mod cells;
+mod columnar;
+mod error;
+mod layout;
+mod row_json;
+mod rows;
+mod text;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Mutex;
+
+use rayon::prelude::*;
+
+pub use error::{IngestError, Place};
+pub use layout::{Compression, Format, Layout, SourceFile, discover};
+
+use cells::{Chunk, Interners};
+use rows::{Decode, Remaps};
+
+use crate::intern::Tokens;
+use crate::model::facts::{
+    Cases, Checkins, Contacts, Declarations, Findings, Quarantines, Reviews, RiskAreas, Stays, Tables, Tests, Whitelist,
+};
+use crate::model::{Rejection, Table};
+
+/// Who watches a load, and may stop it. Called from several threads.
+pub trait Observer: Sync {
+    /// The load begins; so many bytes of files are to be read.
+    fn begin(&self, _bytes: u64) {}
+    /// So many bytes more have been read.
+    fn advance(&self, _bytes: u64) {}
+    /// Whether the load shall stop with [`IngestError::Interrupted`].
+    fn interrupted(&self) -> bool {
+        false
+    }
+}
+
+/// An observer that only looks on.
+pub struct Unobserved;
+
+impl Observer for Unobserved {}
+
+/// Facts as loaded.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// The rows.
+    pub tables: Tables,
+    /// Tokens of persons, by [`crate::model::PersonId`].
+    pub persons: Tokens,
+    /// Tokens of places, by [`crate::model::PlaceId`].
+    pub places: Tokens,
+    /// Texts, by [`crate::model::LabelId`].
+    pub labels: Tokens,
+    /// Rows refused, by table, source and offset.
+    pub rejections: Vec<Rejection>,
+    /// Rows replaced by a later row of the same id, a table each; tables without any are absent.
+    pub duplicates: BTreeMap<Table, u64>,
+    /// Names of the files read, by [`crate::model::Origin::source`].
+    pub sources: Vec<String>,
+    /// What looked odd, in words.
+    pub warnings: Vec<String>,
+}
+
+/// What the tasks of a load share.
+struct Sources<'a> {
+    interners: Interners,
+    observer: &'a dyn Observer,
+}
+
+impl Sources<'_> {
+    fn check_interrupted(&self) -> Result<(), IngestError> {
+        if self.observer.interrupted() { Err(IngestError::Interrupted) } else { Ok(()) }
+    }
+}
+
+/// The result of one piece of work.
+#[derive(Default)]
+struct Part<C> {
+    rows: C,
+    rejections: Vec<Rejection>,
+}
+
+impl<C: Decode> Part<C> {
+    /// Checks the rows of a decoded chunk: each goes to the rows or to the rejections.
+    fn take(
+        &mut self,
+        chunk: &Chunk,
+        source: &str,
+        offset_of: impl Fn(usize) -> u64,
+        row_json: impl Fn(usize) -> String,
+    ) {
+        self.rows.reserve(chunk.rows);
+        for row in 0..chunk.rows {
+            match C::decode(chunk, row, offset_of(row)) {
+                Ok(fact) => self.rows.push(fact),
+                Err(refusal) => self.rejections.push(Rejection {
+                    table: C::TABLE,
+                    id: chunk.legible_id(row),
+                    reason: refusal.reason,
+                    column: refusal.column,
+                    row: row_json(row),
+                    source: source.to_owned(),
+                    offset: offset_of(row),
+                }),
+            }
+        }
+    }
+}
+
+/// Loads all facts of a data directory.
+///
+/// # Errors
+/// The first file, in order, that cannot be read whole; see [`IngestError`].
+pub fn load(dir: &Path, observer: &dyn Observer) -> Result<Loaded, IngestError> {
+    let layout = discover(dir)?;
+    let size = |file: &SourceFile| std::fs::metadata(&file.path).map_or(0, |meta| meta.len());
+    observer.begin(layout.files.iter().map(size).sum());
+    let sources = Sources { interners: Interners::default(), observer };
+    let mut loaded = Loaded {
+        sources: layout.files.iter().map(|file| file.name.clone()).collect(),
+        warnings: layout.warnings,
+        ..Loaded::default()
+    };
+    load_table::<Declarations>(&layout.files, &sources, &mut loaded)?;
+    load_table::<Checkins>(&layout.files, &sources, &mut loaded)?;
+    load_table::<Cases>(&layout.files, &sources, &mut loaded)?;
+    load_table::<Quarantines>(&layout.files, &sources, &mut loaded)?;
+    load_table::<Contacts>(&layout.files, &sources, &mut loaded)?;
+    load_table::<Stays>(&layout.files, &sources, &mut loaded)?;
+    load_table::<RiskAreas>(&layout.files, &sources, &mut loaded)?;
+    load_table::<Tests>(&layout.files, &sources, &mut loaded)?;
+    load_table::<Whitelist>(&layout.files, &sources, &mut loaded)?;
+    load_table::<Findings>(&layout.files, &sources, &mut loaded)?;
+    load_table::<Reviews>(&layout.files, &sources, &mut loaded)?;
+    let Interners { persons, places, labels } = sources.interners;
+    let (persons, persons_remap) = persons.freeze();
+    let (places, places_remap) = places.freeze();
+    let (labels, labels_remap) = labels.freeze();
+    let maps = Remaps { persons: persons_remap, places: places_remap, labels: labels_remap };
+    remap_all(&mut loaded.tables, &maps);
+    Ok(Loaded { persons, places, labels, ..loaded })
+}
+
+fn remap_all(tables: &mut Tables, maps: &Remaps) {
+    tables.declarations.remap(maps);
+    tables.checkins.remap(maps);
+    tables.cases.remap(maps);
+    tables.quarantines.remap(maps);
+    tables.contacts.remap(maps);
+    tables.stays.remap(maps);
+    tables.risk_areas.remap(maps);
+    tables.tests.remap(maps);
+    tables.whitelist.remap(maps);
+    tables.findings.remap(maps);
+    tables.reviews.remap(maps);
+}
+
+fn load_table<C: Decode>(files: &[SourceFile], sources: &Sources<'_>, loaded: &mut Loaded) -> Result<(), IngestError> {
+    let mut extra = BTreeSet::new();
+    let mut parts = Vec::new();
+    for (source, file) in (0..).zip(files).filter(|(_, file)| file.table == C::TABLE) {
+        parts.append(&mut load_file::<C>(file, source, sources, &mut extra)?);
+    }
+    if !extra.is_empty() {
+        let names = extra.into_iter().collect::<Vec<_>>().join(", ");
+        loaded.warnings.push(format!("{}: unknown columns are ignored: {names}", C::TABLE.name()));
+    }
+    let too_many = || IngestError::TooManyRows { what: format!("table {}", C::TABLE.name()) };
+    let rows: usize = parts.iter().map(|part| part.rows.len()).sum();
+    u32::try_from(rows).map_err(|_| too_many())?;
+    let table = C::of(&mut loaded.tables);
+    let mut parts = parts.into_iter();
+    // The first part's columns are grown to hold all: a table in one piece is not copied at all.
+    if let Some(mut first) = parts.next() {
+        first.rows.reserve(rows - first.rows.len());
+        *table = first.rows;
+        loaded.rejections.append(&mut first.rejections);
+    }
+    for mut part in parts {
+        table.append(&mut part.rows);
+        loaded.rejections.append(&mut part.rejections);
+    }
+    if let Some(kept) = last_of_each_id(table.ids()) {
+        loaded.duplicates.insert(C::TABLE, (table.len() - kept.len()) as u64);
+        table.permute(&kept);
+    }
+    Ok(())
+}
+
+fn load_file<C: Decode>(
+    file: &SourceFile,
+    source: u32,
+    sources: &Sources<'_>,
+    extra: &mut BTreeSet<String>,
+) -> Result<Vec<Part<C>>, IngestError> {
+    sources.check_interrupted()?;
+    let (tasks, mut unknown) = match file.format {
+        Format::Parquet => columnar::plan_parquet(file)?,
+        Format::Arrow => columnar::plan_arrow(file)?,
+        Format::Csv(_) | Format::Ndjson(_) => {
+            let (parts, mut unknown) = text::run(file, source, sources)?;
+            extra.append(&mut unknown);
+            sources.observer.advance(std::fs::metadata(&file.path).map_or(0, |meta| meta.len()));
+            return Ok(parts);
+        }
+    };
+    extra.extend(unknown.drain(..));
+    let failed = Mutex::new(None::<(usize, IngestError)>);
+    let parts: Vec<Part<C>> = tasks
+        .par_iter()
+        .enumerate()
+        .filter_map(|(number, task)| match columnar::run::<C>(file, source, task, sources) {
+            Ok(part) => {
+                sources.observer.advance(task.bytes());
+                Some(part)
+            }
+            Err(error) => {
+                // Of several broken row groups the first is named, whichever thread met one first.
+                let mut first = failed.lock().unwrap_or_else(|bad| bad.into_inner());
+                if first.as_ref().is_none_or(|(earlier, _)| number < *earlier) {
+                    *first = Some((number, error));
+                }
+                None
+            }
+        })
+        .collect();
+    match failed.into_inner().unwrap_or_else(|bad| bad.into_inner()) {
+        Some((_, error)) => Err(error),
+        None => Ok(parts),
+    }
+}
+
+/// The rows to keep, in order, if an id is there twice: of equal ids the last row. `None` if all ids differ.
+/// Cost: one pass where ids ascend, as writers usually leave them; else a sort.
+fn last_of_each_id(ids: &[u64]) -> Option<Vec<u32>> {
+    if ids.windows(2).all(|pair| pair[0] < pair[1]) {
+        return None;
+    }
+    let mut keyed: Vec<(u64, u32)> = ids.iter().copied().zip(0..).collect();
+    keyed.par_sort_unstable();
+    let is_last = |place: usize| keyed.get(place + 1).is_none_or(|next| next.0 != keyed[place].0);
+    let mut kept: Vec<u32> = (0..keyed.len()).filter(|&place| is_last(place)).map(|place| keyed[place].1).collect();
+    if kept.len() == ids.len() {
+        return None;
+    }
+    kept.par_sort_unstable();
+    Some(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_equal_ids_the_last_row_is_kept_in_order() {
+        assert_eq!(last_of_each_id(&[1, 2, 3]), None);
+        assert_eq!(last_of_each_id(&[3, 1, 2]), None);
+        assert_eq!(last_of_each_id(&[5, 1, 5, 2, 1]), Some(vec![2, 3, 4]));
+        assert_eq!(last_of_each_id(&[]), None);
+    }
+}
