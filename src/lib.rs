@@ -1,4 +1,5 @@
 //! sanma: the health-code engine.
+pub mod diff;
 pub mod evaluate;
 pub mod explain;
 pub mod facts;
@@ -7,3 +8,4 @@ pub mod intern;
 pub mod limits;
 pub mod model;
 pub mod rules;
+pub mod sinks;

@@ -20,3 +20,7 @@ pub const TEXT_BLOCKS_PENDING_MAX: usize = 8;
 pub const TEXT_LINE_BYTES_MAX: usize = 1 << 24;
 /// People evaluated by one task of the pool: enough to hide its cost, few enough that threads finish together.
 pub const PEOPLE_PER_TASK: usize = 4_096;
+/// Most rows in one batch of an output.
+pub const OUTPUT_ROWS_MAX: usize = 65_536;
+/// Most batches of an output built side by side before they are written.
+pub const OUTPUT_BATCHES_AT_ONCE: usize = 8;

@@ -1,0 +1,14 @@
+//! Outputs to files: batches of rows in four formats, each file whole or not at all.
+//!
+//! The one idea: an output is written beside its final name and synced; only when all outputs of a run stand are they renamed,
+//! the codes last, so that whoever sees tonight's codes can trust that the rest is there.
+//!
+//! Invariant: a failed or interrupted run leaves the final names as they were, and no file of its own.
+
+mod batches;
+mod format;
+mod staged;
+
+pub use batches::{change_batches, code_batches, rejection_batches};
+pub use format::{OutputFormat, write_batches};
+pub use staged::{SinkError, Staged, commit};

@@ -1,0 +1,109 @@
+//! Files that appear whole or not at all.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+/// Why an output cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// The file system refused.
+    #[error("cannot write {}: {cause}", .path.display())]
+    Io {
+        /// The output.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// An encoder refused.
+    #[error("cannot encode {}: {detail}", .path.display())]
+    Encode {
+        /// The output.
+        path: PathBuf,
+        /// What the encoder said.
+        detail: String,
+    },
+}
+
+/// An output that is complete and on disk, under a temporary name in its final directory. Dropping it removes it.
+#[derive(Debug)]
+pub struct Staged {
+    file: NamedTempFile,
+    target: PathBuf,
+}
+
+impl Staged {
+    /// Writes an output through `write` and syncs it.
+    ///
+    /// # Errors
+    /// What `write` said, or the system's refusal; nothing is left behind.
+    pub fn write(
+        target: &Path,
+        write: impl FnOnce(&mut BufWriter<&mut File>) -> Result<(), SinkError>,
+    ) -> Result<Self, SinkError> {
+        let failed = |cause| SinkError::Io { path: target.to_owned(), cause };
+        let dir = target.parent().unwrap_or(Path::new("."));
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        let mut builder = tempfile::Builder::new();
+        let prefix = format!(".{name}.");
+        builder.prefix(&prefix).suffix(".tmp");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            // As any file that the operator's programs make: their umask decides.
+            builder.permissions(fs::Permissions::from_mode(0o666));
+        }
+        let mut file = builder.tempfile_in(dir).map_err(failed)?;
+        let mut buffered = BufWriter::with_capacity(1 << 20, file.as_file_mut());
+        write(&mut buffered)?;
+        buffered.flush().map_err(failed)?;
+        drop(buffered);
+        file.as_file().sync_all().map_err(failed)?;
+        Ok(Self { file, target: target.to_owned() })
+    }
+}
+
+/// Gives all outputs their final names, in order, and syncs their directories.
+///
+/// # Errors
+/// The first refusal; outputs renamed before it stay, later ones are removed.
+pub fn commit(outputs: Vec<Staged>) -> Result<(), SinkError> {
+    let mut dirs: Vec<PathBuf> = Vec::new();
+    for Staged { file, target } in outputs {
+        file.persist(&target).map_err(|refused| SinkError::Io { path: target.clone(), cause: refused.error })?;
+        let dir = target.parent().unwrap_or(Path::new(".")).to_owned();
+        if !dirs.contains(&dir) {
+            dirs.push(dir);
+        }
+    }
+    for dir in dirs {
+        let opened = File::open(&dir).and_then(|dir| dir.sync_all());
+        opened.map_err(|cause| SinkError::Io { path: dir, cause })?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_nothing_and_a_good_one_replaces() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let target = dir.path().join("codes.csv");
+        fs::write(&target, "old").expect("old output");
+        let failed =
+            Staged::write(&target, |_| Err(SinkError::Encode { path: PathBuf::from("x"), detail: "no".into() }));
+        assert!(failed.is_err());
+        assert_eq!(fs::read_dir(dir.path()).expect("listing").count(), 1);
+        let good = Staged::write(&target, |file| {
+            file.write_all(b"new").map_err(|cause| SinkError::Io { path: PathBuf::from("x"), cause })
+        });
+        assert_eq!(fs::read_to_string(&target).expect("still old"), "old");
+        commit(vec![good.expect("staged")]).expect("committed");
+        assert_eq!(fs::read_to_string(&target).expect("new"), "new");
+        assert_eq!(fs::read_dir(dir.path()).expect("listing").count(), 1);
+    }
+}
