@@ -1,4 +1,10 @@
 //! Rule sets as data: TOML in, a checked [`Program`] out.
-pub mod program;
 
+mod cause;
+mod check;
+mod error;
+pub mod program;
+mod syntax;
+
+pub use error::{RuleError, RuleErrorKind, RuleErrors};
 pub use program::{Bilingual, Cause, ContactRule, Program, Release, Rule};
