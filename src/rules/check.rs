@@ -16,7 +16,8 @@ use super::syntax::{Errors, Section, Value, listed};
 use crate::limits::{KEY_BYTES_MAX, RETENTION_DAYS_MAX, RULES_MAX};
 use crate::model::{ClosedEnum as _, Colour, RuleId, RuleMask, UtcOffset};
 
-const UTC_OFFSET_DEFAULT: UtcOffset = UtcOffset(8 * 3600);
+/// The clock of a rule set that names none, and of an instant that is typed without an offset.
+pub const UTC_OFFSET_DEFAULT: UtcOffset = UtcOffset(8 * 3600);
 const MAX_MODIFICATIONS_DEFAULT: u32 = 1;
 const FEVER_CELSIUS_DEFAULT: f64 = 37.3;
 
