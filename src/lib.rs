@@ -1,4 +1,5 @@
 //! sanma: the health-code engine.
+pub mod cli;
 pub mod explain;
 pub mod limits;
 pub mod model;
