@@ -1,4 +1,5 @@
 //! sanma: the health-code engine.
+pub mod cli;
 pub mod diff;
 pub mod evaluate;
 pub mod explain;
