@@ -152,4 +152,6 @@ pub(super) fn release_of(cause: &Cause) -> Option<Release> {
 }
 
 #[cfg(test)]
+mod boundaries;
+#[cfg(test)]
 mod tests;
