@@ -1,1 +1,29 @@
-//! Says why: the slow, readable evaluator.
+//! Says why: the slow, readable evaluator of one person, and the page that it writes for people.
+//!
+//! The one idea: the contract's sentences, one after the other, over plain rows. [`dossier()`] keeps the rows that can matter
+//! for a person, `subject` lays them out, the cause files (`status`, `health`, `contact`, `area`) each answer "what speaks
+//! for this rule at T", `verdict` makes a code of the answers, `moments` lists every instant at which an answer can change,
+//! and `report` puts it into words.
+//!
+//! Invariant: `explain` shares no code with `evaluate`, in either direction: the property tests compare the two, and a
+//! mistake made in a shared function would be made twice and seen never.
+//! Invariant: nothing here reads a clock, a file or the published codes.
+//!
+//! Cost: a pass over the facts for the dossier, then what the person's own history costs: milliseconds for one person,
+//! far too much for a population.
+
+mod area;
+mod contact;
+pub mod dossier;
+#[cfg(test)]
+mod fixture;
+mod health;
+mod moments;
+#[expect(dead_code, reason = "the proofs are for the report")]
+mod sighting;
+mod status;
+mod subject;
+pub mod verdict;
+
+pub use dossier::dossier;
+pub use verdict::{State, code_at, refused_declarations, state_at};
