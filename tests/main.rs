@@ -1,1 +1,3 @@
+//! The one integration binary: each test module on a line.
 
+mod worlds;
