@@ -1,3 +1,4 @@
 //! The one integration binary: each test module on a line.
 
+mod agreement;
 mod worlds;

@@ -83,6 +83,7 @@ impl Instants<'_> {
     fn report(&mut self, at: Timestamp) {
         let program = self.moment.program;
         let day = at.local_day(program.utc_offset);
+        self.push(at);
         self.own_trigger(at);
         self.push(self.moment.day_leaves(day, program.retention_days));
         for rule in &program.rules {
