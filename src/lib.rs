@@ -8,5 +8,6 @@ pub mod ingest;
 pub mod intern;
 pub mod limits;
 pub mod model;
+pub mod nightly;
 pub mod rules;
 pub mod sinks;

@@ -1,1 +1,5 @@
-fn main() {}
+//! The `sanma` command.
+
+fn main() -> std::process::ExitCode {
+    sanma::cli::main()
+}

@@ -1,3 +1,104 @@
-//! The command line: one file a command.
+//! The command line: `args` is what was typed, `config` what it means, one file a command.
+//!
+//! Invariant: nobody imports `cli`; only here are clocks read, and lines printed.
 
+mod args;
+mod config;
+mod progress;
+mod recompute;
 pub mod rules;
+
+use std::io::{BufWriter, IsTerminal as _, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use crate::nightly::JobError;
+use args::{Cli, Command};
+
+const EXIT_FAILURE: u8 = 1;
+const EXIT_USAGE: u8 = 2;
+const EXIT_STRICT: u8 = 3;
+const EXIT_INTERRUPTED: u8 = 130;
+
+/// Why a command did not do what was asked.
+#[derive(Debug)]
+pub enum Failure {
+    /// What was typed is wrong.
+    Usage(String),
+    /// A strict job met invalid rows.
+    Strict(String),
+    /// The job was interrupted.
+    Interrupted,
+    /// Nobody reads the output any more.
+    BrokenPipe,
+    /// Something said no already; the text is printed.
+    Told,
+    /// Anything else of the world.
+    Job(anyhow::Error),
+}
+
+impl From<JobError> for Failure {
+    fn from(error: JobError) -> Self {
+        match error {
+            error if error.is_interruption() => Self::Interrupted,
+            JobError::Strict { .. } => Self::Strict(error.to_string()),
+            error => Self::Job(error.into()),
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::BrokenPipe { Self::BrokenPipe } else { Self::Job(error.into()) }
+    }
+}
+
+/// Runs the command that was typed.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let stdout = std::io::stdout();
+    let styled = stdout.is_terminal();
+    let mut out = BufWriter::new(stdout.lock());
+    let done = dispatch(&cli.command, styled, &mut out).and_then(|()| Ok(out.flush()?));
+    let (code, message) = match done {
+        Ok(()) | Err(Failure::BrokenPipe) => return ExitCode::SUCCESS,
+        Err(Failure::Told) => return ExitCode::from(EXIT_USAGE),
+        Err(Failure::Usage(message)) => (EXIT_USAGE, message),
+        Err(Failure::Strict(message)) => (EXIT_STRICT, message),
+        Err(Failure::Interrupted) => (EXIT_INTERRUPTED, "interrupted; nothing was changed".to_owned()),
+        Err(Failure::Job(error)) => (EXIT_FAILURE, format!("{error:#}")),
+    };
+    eprintln!("sanma: {message}");
+    ExitCode::from(code)
+}
+
+fn dispatch(command: &Command, styled: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    match command {
+        Command::Recompute(args) => {
+            progress::catch_interrupts();
+            recompute::run(args, out)
+        }
+        Command::Explain(_) => Err(Failure::Told),
+        Command::Rules { command } => match rules::run(command, config::now(), styled, out) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Failure::Told),
+            Err(error) => match error.downcast::<std::io::Error>() {
+                Ok(error) => Err(error.into()),
+                Err(error) => Err(Failure::Usage(format!("{error:#}"))),
+            },
+        },
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "sanma", out);
+            Ok(())
+        }
+    }
+}
+
+/// The most memory that this process has had, in bytes; 0 where the system does not tell.
+fn peak_rss_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()).map_or(0, |kib| kib * 1024)
+}

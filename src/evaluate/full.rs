@@ -56,6 +56,12 @@ fn code(moment: &Moment<'_>, person: PersonId) -> Option<Code> {
     Some(Code { colour, reasons: state.reasons, excused: state.excused, valid_until })
 }
 
+/// The row of `facts.declarations` that stands for a person at `at`, if one does.
+#[must_use]
+pub fn standing_declaration(facts: &Facts, program: &Program, person: PersonId, at: Timestamp) -> Option<usize> {
+    person::standing_declaration(facts, program, person, at).map(|(row, _)| row)
+}
+
 /// Rows of `facts.declarations` that are refused at `at` because they are over the limit of modifications, ascending.
 #[must_use]
 pub fn refused_declarations(facts: &Facts, program: &Program, at: Timestamp) -> Vec<usize> {

@@ -27,4 +27,4 @@ mod person;
 mod release;
 mod strata;
 
-pub use full::{Codes, recompute, refused_declarations};
+pub use full::{Codes, recompute, refused_declarations, standing_declaration};

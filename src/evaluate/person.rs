@@ -5,8 +5,9 @@ use super::exposure;
 use super::health::Health;
 use super::moment::Moment;
 use super::release::{self, Activity};
+use crate::facts::Facts;
 use crate::model::{CaseKind, EnumSet, Outcome, PersonId, QuarantineKind, RuleMask, TestResult, Timestamp};
-use crate::rules::{Cause, Rule};
+use crate::rules::{Cause, Program, Rule};
 
 /// Which rules are active, and when time alone changes that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub(super) struct State {
 
 /// The state of a person, or `None` without a standing declaration.
 pub(super) fn state(moment: &Moment<'_>, person: PersonId) -> Option<State> {
-    let (standing, may_be_replaced) = standing_declaration(moment, person)?;
+    let (standing, may_be_replaced) = standing_declaration(moment.facts, moment.program, person, moment.at)?;
     let mut known = None;
     let mut sight = Sight {
         moment,
@@ -51,12 +52,17 @@ pub(super) fn state(moment: &Moment<'_>, person: PersonId) -> Option<State> {
 }
 
 /// The row of the standing declaration, and whether one that lies ahead will take its place.
-fn standing_declaration(moment: &Moment<'_>, person: PersonId) -> Option<(usize, bool)> {
-    let rows = moment.facts.declarations_of.range(person.index());
-    let accepted_max = (moment.program.max_modifications as usize).saturating_add(1);
+pub(super) fn standing_declaration(
+    facts: &Facts,
+    program: &Program,
+    person: PersonId,
+    at: Timestamp,
+) -> Option<(usize, bool)> {
+    let rows = facts.declarations_of.range(person.index());
+    let accepted_max = (program.max_modifications as usize).saturating_add(1);
     let accepted = rows.start..rows.end.min(rows.start.saturating_add(accepted_max));
-    let declared_at = &moment.facts.declarations.declared_at[accepted.clone()];
-    let made = declared_at.partition_point(|&declared_at| declared_at <= moment.at);
+    let declared_at = &facts.declarations.declared_at[accepted.clone()];
+    let made = declared_at.partition_point(|&declared_at| declared_at <= at);
     let last = made.checked_sub(1)?;
     Some((accepted.start + last, made < declared_at.len()))
 }

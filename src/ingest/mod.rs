@@ -11,6 +11,7 @@ mod cells;
 mod columnar;
 mod error;
 mod layout;
+mod published;
 mod row_json;
 mod rows;
 mod text;
@@ -23,6 +24,7 @@ use rayon::prelude::*;
 
 pub use error::{IngestError, Place};
 pub use layout::{Compression, Format, Layout, SourceFile, discover};
+pub use published::Published;
 
 use cells::{Chunk, Interners};
 use rows::{Decode, Remaps};

@@ -1,0 +1,164 @@
+//! What was typed: the command line's grammar and nothing else.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::rules::RulesCommand;
+use crate::model::Timestamp;
+use crate::rules::UTC_OFFSET_DEFAULT;
+use crate::sinks::OutputFormat;
+
+/// The exit codes, told at the end of `--help`.
+const EXIT_CODES: &str = "Exit codes:
+  0    done
+  1    facts cannot be read, outputs cannot be written, a person has no code
+  2    what was typed is wrong: an option, a rule set
+  3    --strict, and there are invalid rows
+  130  interrupted";
+
+/// The health-code engine: recomputes every code from facts and rules, and says why.
+#[derive(Debug, Parser)]
+#[command(name = "sanma", version, about, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Load every fact, recompute every code, write codes, changes and rejections
+    Recompute(RecomputeArgs),
+    /// Say why a person has the code they have
+    Explain(ExplainArgs),
+    /// Look at rule sets: list, show, check, diff
+    Rules {
+        /// What to do
+        #[command(subcommand)]
+        command: RulesCommand,
+    },
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Which facts, under which rules, when.
+#[derive(Args, Debug)]
+pub struct Question {
+    /// Directory of facts: <table>.parquet|arrow|csv|ndjson (the last two also .gz or .zst), or folders of such files
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// A jurisdiction (huzhou: its set in force at --as-of), a set's name (huzhou-2020-02-16) or a file
+    #[arg(long, value_name = "NAME|FILE")]
+    pub rules: String,
+    /// The instant of the codes: 2020-02-18T00:00:00+08:00, or 2020-02-18 for its midnight at +08:00; now if left out
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    pub as_of: Option<Timestamp>,
+    /// Threads to use; as many as there are processors if left out
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+}
+
+/// What was typed after `sanma recompute`.
+#[derive(Args, Debug)]
+pub struct RecomputeArgs {
+    /// Which facts, rules and instant.
+    #[command(flatten)]
+    pub question: Question,
+    /// Directory for codes, changes and rejections
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Codes of an earlier run (a file or its directory): write what changed since then
+    #[arg(long, value_name = "CODES")]
+    pub previous: Option<PathBuf>,
+    /// Format of the outputs
+    #[arg(long, value_enum, default_value = "parquet")]
+    pub format: FormatArg,
+    /// Count a change of reasons alone as a change
+    #[arg(long, requires = "previous")]
+    pub reasons: bool,
+    /// Make an invalid row an error: rejections are written, codes are not
+    #[arg(long)]
+    pub strict: bool,
+    /// Print one JSON object instead of the summary
+    #[arg(long)]
+    pub json: bool,
+    /// Print errors only
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// What was typed after `sanma explain`.
+#[derive(Args, Debug)]
+pub struct ExplainArgs {
+    /// Which facts, rules and instant.
+    #[command(flatten)]
+    pub question: Question,
+    /// The person's token
+    #[arg(value_name = "PERSON")]
+    pub person: String,
+    /// For whom: the person (nobody else is named) or the official who reviews an appeal (with evidence)
+    #[arg(long, value_enum, default_value = "person")]
+    pub audience: AudienceArg,
+    /// Language
+    #[arg(long, value_enum, default_value = "en")]
+    pub lang: LangArg,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Formats of outputs.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum FormatArg {
+    /// Apache Parquet
+    Parquet,
+    /// Comma separated values
+    Csv,
+    /// One JSON object a line
+    Ndjson,
+    /// Arrow IPC file
+    Arrow,
+}
+
+impl From<FormatArg> for OutputFormat {
+    fn from(format: FormatArg) -> Self {
+        match format {
+            FormatArg::Parquet => Self::Parquet,
+            FormatArg::Csv => Self::Csv,
+            FormatArg::Ndjson => Self::Ndjson,
+            FormatArg::Arrow => Self::Arrow,
+        }
+    }
+}
+
+/// Audiences of an explanation.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum AudienceArg {
+    /// The person with the code
+    Person,
+    /// The official who reviews an appeal
+    Official,
+}
+
+/// Languages of an explanation.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum LangArg {
+    /// 中文
+    Zh,
+    /// English
+    En,
+}
+
+/// An instant as typed.
+///
+/// # Errors
+/// A sentence on how to write one.
+pub fn instant(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse_typed(text, UTC_OFFSET_DEFAULT)
+        .ok_or_else(|| "write 2020-02-18T00:00:00+08:00, or 2020-02-18 for its midnight at +08:00".to_owned())
+}

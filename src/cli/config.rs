@@ -1,0 +1,49 @@
+//! What was typed, and what it means: the rule set resolved, the instant fixed, the threads there.
+
+use std::time::SystemTime;
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use super::Failure;
+use super::args::Question;
+use crate::model::Timestamp;
+use crate::rules::{Catalog, Program};
+
+/// A question, resolved.
+pub struct Setting {
+    /// The rules.
+    pub program: Program,
+    /// T.
+    pub as_of: Timestamp,
+    /// The threads.
+    pub pool: ThreadPool,
+}
+
+impl Setting {
+    /// Resolves a question.
+    ///
+    /// # Errors
+    /// A rule set that there is not or that has errors; threads that the system does not give.
+    pub fn new(question: &Question) -> Result<Self, Failure> {
+        let as_of = question.as_of.unwrap_or_else(now);
+        let catalog = Catalog::shipped().map_err(|errors| Failure::Usage(errors.to_string()))?;
+        let program = catalog
+            .resolve(&question.rules, as_of)
+            .map_err(|error| Failure::Usage(format!("{:#}", anyhow::Error::from(error))))?;
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(question.threads.map_or(0, usize::from))
+            .build()
+            .map_err(|error| Failure::Job(error.into()))?;
+        Ok(Self { program, as_of, pool })
+    }
+}
+
+/// The present instant.
+pub fn now() -> Timestamp {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the command line's default for --as-of; the engine is told the instant"
+    )]
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
+}

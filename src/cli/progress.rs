@@ -1,0 +1,104 @@
+//! What a person sees while a job runs: bars on a terminal, a line a phase otherwise, nothing if quiet. Also the clock of
+//! the phases, and the flag that Ctrl-C raises.
+
+use std::io::IsTerminal as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::ingest::Observer;
+use crate::nightly::{Phase, Watcher};
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// From now on Ctrl-C (and SIGTERM) lets a job end in order; a second one ends the process at once.
+pub fn catch_interrupts() {
+    let caught = ctrlc::set_handler(|| {
+        if INTERRUPTED.swap(true, Ordering::SeqCst) {
+            std::process::exit(super::EXIT_INTERRUPTED.into());
+        }
+    });
+    // Without a handler the system's own applies: the process ends, and temporary files may stay.
+    drop(caught);
+}
+
+/// Watches a job for a person.
+pub struct Progress {
+    shown: Shown,
+    bar: ProgressBar,
+    phases: Mutex<Vec<(Phase, Instant)>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Nothing,
+    Lines,
+    Bars,
+}
+
+impl Progress {
+    /// A watcher that shows what fits standard error, or nothing.
+    pub fn new(quiet: bool) -> Self {
+        let shown = match (quiet, std::io::stderr().is_terminal()) {
+            (true, _) => Shown::Nothing,
+            (false, true) => Shown::Bars,
+            (false, false) => Shown::Lines,
+        };
+        Self { shown, bar: ProgressBar::hidden(), phases: Mutex::default() }
+    }
+
+    fn say(&self, line: &str) {
+        match self.shown {
+            Shown::Nothing => {}
+            Shown::Lines => eprintln!("{line}"),
+            Shown::Bars => self.bar.set_message(line.to_owned()),
+        }
+    }
+
+    /// The phases so far and how long each took; the last one until now. Clears the bar.
+    pub fn finish(&self) -> Vec<(Phase, Duration)> {
+        self.bar.finish_and_clear();
+        #[expect(clippy::disallowed_methods, reason = "the command line measures; the engine does not look at a clock")]
+        let now = Instant::now();
+        let begun = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
+        let ends = begun.iter().skip(1).map(|&(_, instant)| instant).chain([now]);
+        begun.iter().zip(ends).map(|(&(phase, begin), end)| (phase, end - begin)).collect()
+    }
+}
+
+impl Observer for Progress {
+    fn begin(&self, bytes: u64) {
+        if self.shown == Shown::Bars {
+            let template = "{msg:12} {wide_bar} {bytes}/{total_bytes} {elapsed}";
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                self.bar.set_style(style);
+            }
+            self.bar.set_draw_target(indicatif::ProgressDrawTarget::stderr());
+            self.bar.set_length(bytes);
+            self.bar.enable_steady_tick(Duration::from_millis(100));
+        }
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.bar.inc(bytes);
+    }
+
+    fn interrupted(&self) -> bool {
+        INTERRUPTED.load(Ordering::Relaxed)
+    }
+}
+
+impl Watcher for Progress {
+    fn phase(&self, phase: Phase) {
+        #[expect(clippy::disallowed_methods, reason = "the command line measures; the engine does not look at a clock")]
+        let now = Instant::now();
+        self.phases.lock().unwrap_or_else(PoisonError::into_inner).push((phase, now));
+        self.say(match phase {
+            Phase::Load => "loading",
+            Phase::Recompute => "recomputing",
+            Phase::Write => "writing",
+        });
+    }
+}

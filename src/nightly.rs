@@ -1,0 +1,306 @@
+//! The nightly job on one screen: load, recompute, compare, write.
+//!
+//! The one idea: the stages are named in order in [`run`] and know nothing of each other; what the job wants is a [`Job`],
+//! what it did is a [`Report`], and who watches is told where it stands.
+//!
+//! Invariants: nothing is written before every fact is read; outputs appear whole or not at all; the clock is the caller's.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+
+use crate::diff::{self, Change, Entry, ReasonLists};
+use crate::evaluate::{self, Codes};
+use crate::facts::{Facts, Names};
+use crate::ingest::{self, IngestError, Loaded, Observer, Published};
+use crate::model::facts::TableColumns as _;
+use crate::model::schema::{changes_schema, codes_schema, rejections_schema};
+use crate::model::{Admission, ClosedEnum, Colour, Reason, Region, Rejection, Symptom, Table, Timestamp};
+use crate::rules::Program;
+use crate::sinks::{self, OutputFormat, SinkError, Staged};
+
+/// What a nightly job is asked to do.
+#[derive(Debug)]
+pub struct Job<'a> {
+    /// The data directory.
+    pub data: &'a Path,
+    /// The rules.
+    pub program: &'a Program,
+    /// T.
+    pub as_of: Timestamp,
+    /// Where outputs go; made if it is not there.
+    pub out: &'a Path,
+    /// Codes published earlier, to be compared with.
+    pub previous: Option<&'a Path>,
+    /// Format of the outputs.
+    pub format: OutputFormat,
+    /// Whether changes of reasons alone are changes.
+    pub reasons: bool,
+    /// Whether an invalid row is an error.
+    pub strict: bool,
+}
+
+/// Where a job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Files to indexed facts.
+    Load,
+    /// Facts to codes.
+    Recompute,
+    /// Codes to changes and files.
+    Write,
+}
+
+/// Who watches a job.
+pub trait Watcher: Observer {
+    /// A phase begins; the one before it is over.
+    fn phase(&self, _phase: Phase) {}
+}
+
+/// Why a job failed.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// Facts or earlier codes cannot be read.
+    #[error(transparent)]
+    Ingest(#[from] IngestError),
+    /// An output cannot be written.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// The directory for outputs cannot be made.
+    #[error("cannot make the directory {}: {cause}", .path.display())]
+    OutDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// There are invalid rows, and the job is strict. They have been written to `rejections`; codes have not been touched.
+    #[error("{rows} invalid rows, and --strict allows none; they are in {}", .file.display())]
+    Strict {
+        /// How many.
+        rows: usize,
+        /// The file of rejections.
+        file: PathBuf,
+    },
+}
+
+impl JobError {
+    /// Whether the job ended because it was told to.
+    #[must_use]
+    pub fn is_interruption(&self) -> bool {
+        match self {
+            Self::Ingest(IngestError::Interrupted) => true,
+            Self::Sink(SinkError::Io { cause, .. }) => cause.kind() == std::io::ErrorKind::Interrupted,
+            _ => false,
+        }
+    }
+}
+
+/// What a job did.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Persons with a code, by colour.
+    pub colours: BTreeMap<Colour, u64>,
+    /// Persons known by any fact, with a code or not.
+    pub persons_known: u64,
+    /// Persons for whom a rule is active and not excused, in rule order.
+    pub by_rule: Vec<(String, u64)>,
+    /// Persons with a code, by county (or city, province) of residence and colour.
+    pub by_district: BTreeMap<Region, BTreeMap<Colour, u64>>,
+    /// Changes by transition, `None` for no code. Empty without earlier codes.
+    pub transitions: BTreeMap<(Option<Colour>, Option<Colour>), u64>,
+    /// Rows of `changes`.
+    pub changes: u64,
+    /// Rejections by table and reason.
+    pub rejections: BTreeMap<(Table, Reason), u64>,
+    /// Rows replaced by a later one of the same id.
+    pub duplicates: BTreeMap<Table, u64>,
+    /// Rows in the tables.
+    pub facts: BTreeMap<Table, u64>,
+    /// What looked odd.
+    pub warnings: Vec<String>,
+    /// Files written.
+    pub outputs: Vec<PathBuf>,
+}
+
+/// Runs a job.
+///
+/// # Errors
+/// [`JobError`]; outputs of an earlier run are then as they were (but for `rejections` of a strict job).
+pub fn run(job: &Job<'_>, watcher: &dyn Watcher) -> Result<Report, JobError> {
+    watcher.phase(Phase::Load);
+    std::fs::create_dir_all(job.out).map_err(|cause| JobError::OutDirectory { path: job.out.to_owned(), cause })?;
+    let mut lists = ReasonLists::default();
+    let published = job.previous.map(|path| Published::read(path, &mut lists)).transpose()?;
+    let mut report = Report::default();
+    let (facts, mut rejections) = load(job, watcher, &mut report)?;
+    refuse_invalid(job, watcher, &rejections)?;
+
+    watcher.phase(Phase::Recompute);
+    let codes = evaluate::recompute(&facts.facts, job.program, job.as_of);
+    rejections.extend(refused_modifications(&facts, job));
+    rejections.sort_by(|left, right| place_of(left).cmp(&place_of(right)));
+
+    watcher.phase(Phase::Write);
+    let entries = diff::entries(&facts.facts, job.program, &codes, &mut lists);
+    let changes =
+        published.as_ref().map(|published| diff::changes(&published.entries(), &entries, job.reasons, &lists));
+    summarise(&facts.facts, job, &entries, &codes, &rejections, &mut report);
+    for change in changes.iter().flatten() {
+        let colour = |state: Option<(Colour, _)>| state.map(|(colour, _)| colour);
+        *report.transitions.entry((colour(change.before), colour(change.after))).or_default() += 1;
+        report.changes += 1;
+    }
+    write(job, watcher, &facts.facts, &codes, changes.as_deref(), &lists, &rejections, &mut report)?;
+    Ok(report)
+}
+
+/// Facts, with the names of the files they came from.
+struct Sourced {
+    facts: Facts,
+    sources: Vec<String>,
+}
+
+fn load(job: &Job<'_>, watcher: &dyn Watcher, report: &mut Report) -> Result<(Sourced, Vec<Rejection>), IngestError> {
+    let Loaded { tables, persons, places, labels, rejections, duplicates, sources, warnings } =
+        ingest::load(job.data, watcher)?;
+    if sources.is_empty() {
+        report.warnings.push(format!("{} holds no table at all", job.data.display()));
+    }
+    report.warnings.extend(warnings);
+    report.duplicates = duplicates;
+    let facts = Facts::new(tables, Names { persons, places, labels });
+    Ok((Sourced { facts, sources }, rejections))
+}
+
+fn place_of(rejection: &Rejection) -> (Table, &str, u64) {
+    (rejection.table, &rejection.source, rejection.offset)
+}
+
+fn refuse_invalid(job: &Job<'_>, watcher: &dyn Watcher, rejections: &[Rejection]) -> Result<(), JobError> {
+    if !job.strict || rejections.is_empty() {
+        return Ok(());
+    }
+    let file = path_of(job, "rejections");
+    sinks::commit(vec![stage_rejections(job, watcher, rejections)?])?;
+    Err(JobError::Strict { rows: rejections.len(), file })
+}
+
+/// Declarations over the limit of modifications, as rejections.
+fn refused_modifications(sourced: &Sourced, job: &Job<'_>) -> Vec<Rejection> {
+    let facts = &sourced.facts;
+    let rejection = |row: usize| {
+        let declaration = facts.declarations.row(row);
+        Rejection {
+            table: Table::Declarations,
+            id: Some(declaration.id),
+            reason: Reason::ModificationLimit,
+            column: None,
+            row: declaration_json(facts, row).to_string(),
+            source: sourced.sources[declaration.origin.source as usize].clone(),
+            offset: u64::from(declaration.origin.offset),
+        }
+    };
+    evaluate::refused_declarations(facts, job.program, job.as_of).into_iter().map(rejection).collect()
+}
+
+/// A declaration as it came, by the contract's columns.
+fn declaration_json(facts: &Facts, row: usize) -> Value {
+    let declaration = facts.declarations.row(row);
+    let mut object = Map::new();
+    let mut put = |name: &str, value: Value| object.insert(name.to_owned(), value);
+    put("id", declaration.id.into());
+    put("person", facts.names.person(declaration.person).into());
+    put("declared_at", declaration.declared_at.to_rfc3339().into());
+    put("doc_type", declaration.doc_type.name().into());
+    put("residence", declaration.residence.code().into());
+    put("came_from", declaration.came_from.map(Region::code).into());
+    put("arrived_at", declaration.arrived_at.map(Timestamp::to_rfc3339).into());
+    for &symptom in Symptom::ALL {
+        put(symptom.name(), declaration.symptoms.contains(symptom).into());
+    }
+    for &admission in Admission::ALL {
+        put(admission.name(), declaration.admissions.contains(admission).into());
+    }
+    put("enterprise", declaration.enterprise.map(|label| json!(facts.names.label(label))).into());
+    Value::Object(object)
+}
+
+fn summarise(
+    facts: &Facts,
+    job: &Job<'_>,
+    entries: &[Entry<'_>],
+    codes: &Codes,
+    rejections: &[Rejection],
+    report: &mut Report,
+) {
+    report.persons_known = facts.people as u64;
+    report.facts = Table::ALL.into_iter().map(|table| (table, facts.rows_of(table) as u64)).collect();
+    report.colours = Colour::ALL.iter().map(|&colour| (colour, 0)).collect();
+    for entry in entries {
+        *report.colours.entry(entry.colour).or_default() += 1;
+    }
+    let mut by_rule = vec![0u64; job.program.rules.len()];
+    for (person, code) in codes.iter() {
+        for rule in code.reasons.iter() {
+            by_rule[usize::from(rule.0)] += 1;
+        }
+        if let Some(row) = evaluate::standing_declaration(facts, job.program, person, job.as_of) {
+            let residence = facts.declarations.residence[row];
+            let street = residence.code() > 999_999;
+            let district = if street { residence.parent().unwrap_or(residence) } else { residence };
+            *report.by_district.entry(district).or_default().entry(code.colour).or_default() += 1;
+        }
+    }
+    report.by_rule = job.program.rules.iter().map(|rule| rule.id.clone()).zip(by_rule).collect();
+    for rejection in rejections {
+        *report.rejections.entry((rejection.table, rejection.reason)).or_default() += 1;
+    }
+}
+
+fn path_of(job: &Job<'_>, output: &str) -> PathBuf {
+    job.out.join(format!("{output}.{}", job.format.extension()))
+}
+
+fn stage_rejections(job: &Job<'_>, watcher: &dyn Watcher, rejections: &[Rejection]) -> Result<Staged, SinkError> {
+    let path = path_of(job, "rejections");
+    Staged::write(&path, |out| {
+        let batches = sinks::rejection_batches(rejections);
+        let interrupted = || watcher.interrupted();
+        sinks::write_batches(out, &path, job.format, &rejections_schema(), &batches, &interrupted)
+    })
+}
+
+#[expect(clippy::too_many_arguments, reason = "the last stage takes what every stage before it made")]
+fn write(
+    job: &Job<'_>,
+    watcher: &dyn Watcher,
+    facts: &Facts,
+    codes: &Codes,
+    changes: Option<&[Change<'_>]>,
+    lists: &ReasonLists,
+    rejections: &[Rejection],
+    report: &mut Report,
+) -> Result<(), SinkError> {
+    let interrupted = || watcher.interrupted();
+    let mut staged = vec![stage_rejections(job, watcher, rejections)?];
+    report.outputs.push(path_of(job, "rejections"));
+    let changes_path = path_of(job, "changes");
+    if let Some(changes) = changes {
+        staged.push(Staged::write(&changes_path, |out| {
+            let batches = sinks::change_batches(changes, lists, job.as_of, 0);
+            sinks::write_batches(out, &changes_path, job.format, &changes_schema(), &batches, &interrupted)
+        })?);
+        report.outputs.push(changes_path);
+    } else if changes_path.exists() {
+        report.warnings.push(format!("{} is of an earlier run: this one had no --previous", changes_path.display()));
+    }
+    let codes_path = path_of(job, "codes");
+    staged.push(Staged::write(&codes_path, |out| {
+        let batches = sinks::code_batches(facts, job.program, codes);
+        sinks::write_batches(out, &codes_path, job.format, &codes_schema(), &batches, &interrupted)
+    })?);
+    report.outputs.push(codes_path);
+    sinks::commit(staged)
+}
