@@ -3,17 +3,24 @@
 //! The one idea: a seed gives a world, a program of rules ([`rules`]) and files ([`files`]) that hold the world; whatever
 //! fails is cut down ([`shrink`]) until every row left matters, and printed a row a line.
 //!
-//! Invariant: every row of a world is valid by SPEC 1 (`checks` says so), and nothing here uses the engine beyond `model` and
+//! Invariant: every row of a world is valid by SPEC 1 ([`valid`] says what that is), and nothing here uses the engine beyond `model` and
 //! `rules::program`.
 
 pub mod cells;
+pub mod columnar;
+pub mod dirt;
 pub mod draw;
+pub mod files;
+pub mod read;
 pub mod rule_text;
 pub mod rules;
 pub mod scenes;
 pub mod shrink;
+pub mod text;
+pub mod valid;
 
 mod checks;
+mod file_checks;
 mod situations;
 
 use std::collections::BTreeSet;
