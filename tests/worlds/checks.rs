@@ -133,6 +133,26 @@ fn rule_sets_are_checked() {
 }
 
 #[test]
+fn a_rule_set_is_cut_to_the_rules_that_matter() {
+    let second = |program: &Program| program.rules.iter().any(|rule| matches!(rule.cause, Cause::SecondContact { .. }));
+    for program in (0..100).map(rules::random).filter(second) {
+        let names = |program: &Program| program.names(program.excuses).map(str::to_owned).collect::<BTreeSet<_>>();
+        let small = rules::minimise(program.clone(), second);
+        assert_eq!(small.rules.len(), 2, "{}", rules::to_terse_toml(&small));
+        assert!(names(&small).is_subset(&names(&program)));
+        let through = |program: &Program, id: &str| {
+            let of = program.rules.iter().find(|rule| rule.id == id).map(|rule| rule.cause.clone());
+            if let Some(Cause::SecondContact { through, .. }) = of {
+                Some(program.rule(through).id.clone())
+            } else {
+                None
+            }
+        };
+        assert!(small.rules.iter().all(|rule| through(&small, &rule.id) == through(&program, &rule.id)));
+    }
+}
+
+#[test]
 fn every_cause_and_word_is_drawn() {
     let mut drawn: BTreeMap<String, usize> = BTreeMap::new();
     let mut degree_two_first = 0;
