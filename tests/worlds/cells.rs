@@ -24,6 +24,8 @@ pub enum Cell {
     Text(String),
     /// An instant.
     Instant(Timestamp),
+    /// A value of another type than the column's, as JSON; only dirt holds one.
+    Odd(serde_json::Value),
 }
 
 impl std::fmt::Display for Cell {
@@ -35,6 +37,7 @@ impl std::fmt::Display for Cell {
             Self::Bool(value) => write!(f, "{value}"),
             Self::Text(value) => f.write_str(value),
             Self::Instant(at) => f.write_str(&at.to_rfc3339_at(LOCAL)),
+            Self::Odd(value) => write!(f, "{value}"),
         }
     }
 }

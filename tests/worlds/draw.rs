@@ -12,6 +12,10 @@ use sanma::model::{LocalDay, Timestamp, UtcOffset};
 pub const LOCAL: UtcOffset = UtcOffset(8 * 3600);
 /// Days of which rules and worlds speak.
 pub const DAYS: [u32; 7] = [0, 1, 2, 3, 5, 7, 14];
+/// Retentions R of rule sets.
+pub const RETENTIONS: [u32; 9] = [3, 4, 5, 7, 8, 14, 15, 21, 60];
+/// Clocks by which rule sets count days: mostly the first.
+pub const OFFSETS: [UtcOffset; 4] = [LOCAL, UtcOffset::UTC, UtcOffset(19_800), UtcOffset(-10_800)];
 /// Minutes that a contact or a stay may have to last.
 pub const MINUTES: [u32; 5] = [0, 1, 10, 15, 60];
 /// Rows of seats apart.

@@ -3,27 +3,34 @@
 //! The one idea: a seed gives a world, a program of rules ([`rules`]) and files ([`files`]) that hold the world; whatever
 //! fails is cut down ([`shrink`]) until every row left matters, and printed a row a line.
 //!
-//! Invariant: every row of a world is valid by SPEC 1 (`checks` says so), and nothing here uses the engine beyond `model` and
+//! Invariant: every row of a world is valid by SPEC 1 ([`valid`] says what that is), and nothing here uses the engine beyond `model` and
 //! `rules::program`.
 
 pub mod cells;
+pub mod columnar;
+pub mod dirt;
 pub mod draw;
+pub mod files;
+pub mod read;
 pub mod rule_text;
 pub mod rules;
 pub mod scenes;
 pub mod shrink;
+pub mod text;
+pub mod valid;
 
 mod checks;
+mod file_checks;
 mod situations;
 
 use std::collections::BTreeSet;
 
 use sanma::model::facts::{TableColumns as _, Tables};
-use sanma::model::time::MICROS_PER_SECOND;
-use sanma::model::{Table, Timestamp};
+use sanma::model::time::{MICROS_PER_MINUTE, MICROS_PER_SECOND};
+use sanma::model::{LocalDay, Table, Timestamp};
 
 use cells::{Cell, Tokens, with_table};
-use draw::{Calendar, DAYS, Draw, LOCAL};
+use draw::{Calendar, DAYS, Draw, LOCAL, MINUTES, OFFSETS, RETENTIONS};
 
 /// Person tokens that worlds use, in this order. Their byte order is not their order here.
 pub const PERSONS: [&str; 12] = [
@@ -146,17 +153,21 @@ impl World {
         instants.into_iter().collect()
     }
 
-    /// Sorted instants at which a colour may change or all but change: every instant of a fact and that plus each of
-    /// [`DAYS`], every local midnight from the first such instant to a day after the last, each also a microsecond earlier and
-    /// later, and one instant long after. Some thousands: take a few with [`Self::sample_instants`].
+    /// Sorted instants at which a colour may change or all but change: every instant of a fact, and that plus each of
+    /// [`DAYS`], [`RETENTIONS`] and [`MINUTES`]; every midnight of each of [`OFFSETS`] from the first such instant to a day
+    /// after the last; each also a microsecond earlier and later; and one instant long after. Some thousands: take a few
+    /// with [`Self::sample_instants`].
     pub fn instants_of_interest(&self) -> Vec<Timestamp> {
         let mut edges = BTreeSet::new();
         for at in self.instants() {
-            edges.extend(DAYS.map(|days| at.plus_days(days)));
+            edges.extend(DAYS.iter().chain(&RETENTIONS).map(|&days| at.plus_days(days)));
+            edges.extend(MINUTES.map(|minutes| at.plus_micros(i64::from(minutes) * MICROS_PER_MINUTE)));
         }
         if let (Some(first), Some(last)) = (edges.first().copied(), edges.last().copied()) {
-            let days = first.local_day(LOCAL).0..=last.local_day(LOCAL).0 + 1;
-            edges.extend(days.map(|day| sanma::model::LocalDay(day).starts_at(LOCAL)));
+            for offset in OFFSETS {
+                let days = first.local_day(offset).0..=last.local_day(offset).0 + 1;
+                edges.extend(days.map(|day| LocalDay(day).starts_at(offset)));
+            }
             edges.insert(last.plus_days(400));
         }
         let around: BTreeSet<_> =
@@ -164,18 +175,23 @@ impl World {
         around.into_iter().collect()
     }
 
-    /// At most `count` of [`Self::instants_of_interest`], sorted, half of them within a microsecond of a fact.
+    /// At most `count` of [`Self::instants_of_interest`], sorted: most at facts or a whole number of days after one.
     pub fn sample_instants(&self, seed: u64, count: usize) -> Vec<Timestamp> {
         let mut draw = Draw::new(seed, 3);
         let (facts, all) = (self.instants(), self.instants_of_interest());
         if all.is_empty() {
             return Vec::new();
         }
-        let pick = |index: usize| match index % 2 {
-            0 => draw::at_or_next_to(draw.pick(&facts), &mut draw),
-            _ => draw.pick(&all),
+        let mut pick = |index: usize| {
+            let fact = draw.pick(&facts);
+            match index % 8 {
+                0..=2 => draw::at_or_next_to(fact, &mut draw),
+                3..=5 => draw::at_or_next_to(fact.plus_days(draw.pick(&DAYS)), &mut draw),
+                6 => draw::at_or_next_to(fact.local_day(LOCAL).starts_at(LOCAL).max(facts[0]), &mut draw),
+                _ => draw.pick(&all),
+            }
         };
-        let sample: BTreeSet<_> = (0..count).map(pick).collect();
+        let sample: BTreeSet<_> = (0..count).map(&mut pick).collect();
         sample.into_iter().collect()
     }
 }

@@ -9,18 +9,17 @@
 
 use sanma::model::{
     Admission, CaseKind, ClosedEnum, Colour, EnumSet, Level, QuarantineKind, RuleId, RuleMask, Setting, Symptom,
-    UtcOffset,
 };
 use sanma::rules::{Bilingual, Cause, ContactRule, Program, Release, Rule};
 
-use super::draw::{DAYS, Draw, LOCAL, MINUTES, NOTICE_DAYS, ROWS};
+use super::draw::{DAYS, Draw, LOCAL, MINUTES, NOTICE_DAYS, OFFSETS, RETENTIONS, ROWS};
 
 pub use super::rule_text::{to_terse_toml, to_toml};
 
 /// The rule set of a seed: 1 to 12 rules of any cause. A second-degree rule may stand before the one it goes through.
 pub fn random(seed: u64) -> Program {
     let mut draw = Draw::new(seed, 4);
-    let retention_days = draw.pick(&[3, 4, 5, 7, 8, 14, 15, 21, 60]);
+    let retention_days = draw.pick(&RETENTIONS);
     let count = draw.range(1, 12);
     let mut rules: Vec<_> = (0..count).map(|number| rule(number, retention_days, &mut draw)).collect();
     let first_degree: Vec<_> = (0..)
@@ -45,7 +44,7 @@ pub fn random(seed: u64) -> Program {
         effective_from,
         title: text("random rules", &mut draw),
         source: "none".to_owned(),
-        utc_offset: if draw.chance(85) { LOCAL } else { UtcOffset(draw.pick(&[0, 19_800, -10_800])) },
+        utc_offset: if draw.chance(85) { LOCAL } else { draw.pick(&OFFSETS[1..]) },
         max_modifications: draw.pick(&[0, 1, 1, 1, 2]),
         retention_days,
         fever_celsius: draw.pick(&[37.3, 37.3, 37.3, 38.0, 37.299_999]),
@@ -53,6 +52,38 @@ pub fn random(seed: u64) -> Program {
         rules,
         version: format!("{seed:016x}"),
     }
+}
+
+/// The smallest rule set found by leaving out rules for which `fails` is still true. `fails(&program)` must be true of the set
+/// given. Print what is left with [`to_terse_toml`].
+pub fn minimise(mut program: Program, mut fails: impl FnMut(&Program) -> bool) -> Program {
+    assert!(fails(&program), "there is nothing to minimise");
+    // A rule goes only once no second-degree rule goes through it, so passes are repeated until none goes.
+    loop {
+        let smaller = program.numbered().filter_map(|(id, _)| without(&program, id)).find(&mut fails);
+        let Some(smaller) = smaller else { return program };
+        program = smaller;
+    }
+}
+
+/// The set without this rule, numbers closed up; `None` if a second-degree rule goes through it.
+fn without(program: &Program, dropped: RuleId) -> Option<Program> {
+    let closed_up = |rule: RuleId| RuleId(rule.0 - u8::from(rule > dropped));
+    let mut smaller = program.clone();
+    smaller.rules.remove(usize::from(dropped.0));
+    for rule in &mut smaller.rules {
+        if let Cause::SecondContact { through, .. } = &mut rule.cause {
+            if *through == dropped {
+                return None;
+            }
+            *through = closed_up(*through);
+        }
+    }
+    smaller.excuses = RuleMask::EMPTY;
+    for rule in program.excuses.iter().filter(|&rule| rule != dropped) {
+        smaller.excuses.insert(closed_up(rule));
+    }
+    Some(smaller)
 }
 
 fn rule(number: u32, retention_days: u32, draw: &mut Draw) -> Rule {

@@ -49,13 +49,17 @@ const SCENES: &[fn(&mut Stage)] = &[
     Stage::contacts_at_window,
     Stage::isolated_in_contact,
     Stage::chain,
+    Stage::chain,
     Stage::shared_place,
     Stage::carriage,
     Stage::listings,
     Stage::stays_at_listing,
     Stage::tests,
+    Stage::tested_in_turn,
+    Stage::confined,
     Stage::confined,
     Stage::excused,
+    Stage::found_out,
 ];
 
 struct Stage {
@@ -249,8 +253,10 @@ impl Stage {
     /// Most persons declare, some never; a sprinkling of every table.
     fn everyday(&mut self, share: usize) {
         for person in self.cast(self.persons) {
-            if self.draw.chance(80) {
-                let at = self.instant();
+            if self.draw.chance(85) {
+                // Mostly early: what happens to a person without a declaration shows only in others.
+                let early = self.calendar.first.plus(self.draw.range(0, 4).into()).starts_at(LOCAL);
+                let at = if self.draw.chance(65) { self.near(early) } else { self.instant() };
                 self.declare(person, at);
             }
             if self.draw.chance(share) {
@@ -532,17 +538,34 @@ impl Stage {
         }
     }
 
-    /// White list entries and findings that begin and end where other facts lie.
+    /// Negative tests of a few persons every so many days, with results late, early or never within the world.
+    fn tested_in_turn(&mut self) {
+        let (start, every) = (self.anchor(), self.draw.pick(&DAYS[1..]));
+        for person in self.cast(2) {
+            for turn in 0..self.draw.range(2, 5) {
+                let sampled_at = start.plus_days(turn * every);
+                let sampled_at = self.near(sampled_at);
+                self.test(person, sampled_at, TestResult::Negative);
+            }
+        }
+    }
+
+    /// White list entries that begin and end where other facts lie.
     fn excused(&mut self) {
-        for _ in 0..self.draw.range(1, 2) {
-            let (person, from_at, reason) = (self.person(), self.instant(), self.label());
+        for person in self.cast(3) {
+            let (from_at, reason) = (self.instant(), self.label());
             let until_at = self.end_after(from_at);
             self.tables.whitelist.push(WhitelistEntry { id: 0, person, from_at, until_at, reason });
         }
-        if self.draw.chance(60) {
-            let (person, found_at) = (self.person(), self.instant());
+    }
+
+    /// Findings that begin and end where other facts lie; of one person two, that may touch.
+    fn found_out(&mut self) {
+        let (person, mut found_at) = (self.person(), self.instant());
+        for _ in 0..2 {
             let lifted_at = self.end_after(found_at);
             self.tables.findings.push(Finding { id: 0, person, found_at, lifted_at });
+            found_at = lifted_at.finite().unwrap_or(found_at);
         }
     }
 }
