@@ -143,7 +143,8 @@ pub(super) fn check_uint(kind: ColumnType, value: u64) -> Result<u64, Fault> {
         ColumnType::Region => {
             return match u32::try_from(value) {
                 Ok(code) if Region::new(code).is_some() => Ok(value),
-                _ => Err(Fault::Region),
+                Ok(_) => Err(Fault::Region),
+                Err(_) => Err(Fault::Type),
             };
         }
         _ => true,

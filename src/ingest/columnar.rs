@@ -441,8 +441,7 @@ fn decode_integers(kind: ColumnType, array: &ArrayRef) -> Cells {
                     let typed = array.as_primitive::<$native>();
                     let cells = typed.iter().map(|value| {
                         let value = u64::try_from(value.ok_or(Fault::Null)?);
-                        let misfit = if kind == ColumnType::Region { Fault::Region } else { Fault::Type };
-                        check_uint(kind, value.map_err(|_| misfit)?)
+                        check_uint(kind, value.map_err(|_| Fault::Type)?)
                     });
                     Cells::collect(array.len(), cells, Values::UInt)
                 })+

@@ -49,13 +49,16 @@ pub(super) fn run<C: Decode>(
     source: u32,
     sources: &Sources<'_>,
 ) -> Result<(Vec<Part<C>>, BTreeSet<String>), IngestError> {
-    let reader = open(file)?;
+    let mut reader = open(file)?;
+    // csv counts a line when it meets its `\n`, which in a CRLF file is after the record has ended.
+    let begin = reader.fill_buf().map_err(|cause| io_error(file, 1, cause))?;
+    let line_shift = u64::from(memchr::memchr(b'\n', begin).is_some_and(|end| end > 0 && begin[end - 1] == b'\r'));
     let extra = Mutex::new(BTreeSet::new());
     let (shape, splitter) = match file.format {
         Format::Csv(_) => {
             let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(reader);
             let shape = csv_shape(file, &mut reader, &mut extra.lock().unwrap_or_else(|bad| bad.into_inner()))?;
-            (shape, Splitter::Csv(reader))
+            (shape, Splitter::Csv { reader, line_shift })
         }
         _ => (Shape::Json, Splitter::Json { reader, line: 0 }),
     };
@@ -68,7 +71,10 @@ pub(super) fn run<C: Decode>(
             scope.spawn(move || work(file, source, shape, sources, &blocks, &send_part, extra));
         }
         drop((send_part, blocks));
-        splitter.split(file, sources, &send_block)
+        let split = splitter.split(file, sources, &send_block);
+        // The workers end when nobody can send any more.
+        drop(send_block);
+        split
     });
     split?;
     let mut parts: Vec<Done<C>> = parts.into_iter().collect();
@@ -77,6 +83,7 @@ pub(super) fn run<C: Decode>(
     Ok((parts.into_iter().map(|(_, part)| part).collect(), extra))
 }
 
+/// Opens and unpacks; gives the reader past a byte order mark.
 fn open(file: &SourceFile) -> Result<Box<dyn BufRead + Send>, IngestError> {
     let failed = |cause| IngestError::Io { path: file.path.clone(), place: Place::Whole, cause };
     let handle = File::open(&file.path).map_err(failed)?;
@@ -151,7 +158,7 @@ fn known(table: Table, name: &str) -> bool {
 }
 
 enum Splitter {
-    Csv(csv::Reader<Box<dyn BufRead + Send>>),
+    Csv { reader: csv::Reader<Box<dyn BufRead + Send>>, line_shift: u64 },
     Json { reader: Box<dyn BufRead + Send>, line: u64 },
 }
 
@@ -179,12 +186,12 @@ impl Splitter {
 
     fn next(&mut self, file: &SourceFile) -> Result<Option<(u64, Raw)>, IngestError> {
         match self {
-            Self::Csv(reader) => {
+            Self::Csv { reader, line_shift } => {
                 let mut record = ByteRecord::new();
                 let at = reader.position().line();
                 let more = reader.read_byte_record(&mut record).map_err(|cause| csv_error(file, at, cause))?;
                 let line = record.position().map_or(at, csv::Position::line);
-                Ok(more.then_some((line, Raw::Csv(record))))
+                Ok(more.then_some((line + *line_shift, Raw::Csv(record))))
             }
             Self::Json { reader, line } => loop {
                 let mut text = Vec::new();
