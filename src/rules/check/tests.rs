@@ -416,6 +416,19 @@ fn all_errors_come_at_once_in_the_order_of_the_text() {
 }
 
 #[test]
+fn syntax_errors_come_at_once_one_a_line() {
+    let errors = errors("name = all x\nsource = 'a'\ntitle = \nretention_days = 1 1\n");
+    assert_eq!(
+        listing(&errors),
+        [
+            "1:8 not TOML: string values must be quoted, expected literal string",
+            "3:9 not TOML: string values must be quoted, expected literal string",
+            "4:18 not TOML: string values must be quoted, expected literal string",
+        ]
+    );
+}
+
+#[test]
 fn at_most_64_rules_are_taken() {
     let rule = |number: usize| {
         format!(
