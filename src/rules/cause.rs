@@ -195,3 +195,20 @@ fn days(key: &'static str, value: Value<'_>, context: &Context<'_>, errors: &mut
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Admission, CaseKind, ClosedEnum as _, Level, QuarantineKind, Setting, Symptom};
+
+    #[test]
+    fn the_page_for_writers_names_every_cause_key_and_word() {
+        let page = include_str!("../../docs/rules/README.md");
+        let words =
+            [CaseKind::NAMES, QuarantineKind::NAMES, Setting::NAMES, Level::NAMES, Symptom::NAMES, Admission::NAMES];
+        let keys = CAUSES.iter().flat_map(|(cause, keys)| std::iter::once(cause).chain(*keys));
+        for word in keys.chain(words.into_iter().flatten()).chain(&VIA) {
+            assert!(page.contains(&format!("`{word}`")) || page.contains(&format!("`{word} = ")), "{word}");
+        }
+    }
+}

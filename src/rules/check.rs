@@ -38,10 +38,15 @@ impl Program {
         let mut errors = Errors::default();
         let (document, syntax_errors) = DeTable::parse_recoverable(text);
         if !syntax_errors.is_empty() {
-            // What the parser recovered may lack what the text holds, so checking it would invent errors.
+            // What the parser recovered may lack what the text holds, so checking it would invent errors. After the first
+            // error of a line the parser is out of step for the rest of it.
+            let mut line_told = None;
             for error in syntax_errors {
-                let message = error.message().to_owned();
-                errors.add(error.span().unwrap_or(0..0), RuleErrorKind::Syntax { message });
+                let span = error.span().unwrap_or(0..0);
+                let line_start = text[..text.floor_char_boundary(span.start)].rfind('\n');
+                if line_told.replace(line_start) != Some(line_start) {
+                    errors.add(span, RuleErrorKind::Syntax { message: error.message().to_owned() });
+                }
             }
             return Err(gathered(path, text, errors));
         }
@@ -172,8 +177,11 @@ pub(super) fn named_rule(
     let id = value.text(errors)?;
     let Some(index) = outlines.iter().position(|outline| outline.id == Some(id)) else {
         let known = outlines.iter().filter_map(|outline| outline.id).collect::<Vec<_>>();
-        let hint = near_miss(id, known.iter().copied())
-            .map_or_else(|| format!("the set's rules: {}", listed(&known)), |near| format!("did you mean `{near}`?"));
+        let hint = match near_miss(id, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if known.is_empty() => "the set has no rules".to_owned(),
+            None => format!("the set's rules: {}", listed(&known)),
+        };
         errors.add_with_hint(value.span(), RuleErrorKind::UnknownRule { key, id: id.to_owned() }, hint);
         return None;
     };

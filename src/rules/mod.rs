@@ -24,3 +24,6 @@ pub use catalog::{Catalog, ResolveError, RuleSet};
 pub use check::UTC_OFFSET_DEFAULT;
 pub use error::{RuleError, RuleErrorKind, RuleErrors};
 pub use program::{Bilingual, Cause, ContactRule, Program, Release, Rule};
+
+#[cfg(test)]
+mod golden;

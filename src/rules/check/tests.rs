@@ -210,6 +210,7 @@ fn instants_may_be_dates_local_or_exact_bare_or_quoted() {
         "\"2020-02-16\"",
         "2020-02-16T00:00:00",
         "2020-02-16 00:00:00",
+        "2020-02-16T00:00",
         "2020-02-16T03:30:00Z",
         "2020-02-16T00:00:00-03:30",
         "\"2020-02-16T03:30:00Z\"",
@@ -416,6 +417,19 @@ fn all_errors_come_at_once_in_the_order_of_the_text() {
 }
 
 #[test]
+fn syntax_errors_come_at_once_one_a_line() {
+    let errors = errors("name = all x\nsource = 'a'\ntitle = \nretention_days = 1 1\n");
+    assert_eq!(
+        listing(&errors),
+        [
+            "1:8 not TOML: string values must be quoted, expected literal string",
+            "3:9 not TOML: string values must be quoted, expected literal string",
+            "4:18 not TOML: string values must be quoted, expected literal string",
+        ]
+    );
+}
+
+#[test]
 fn at_most_64_rules_are_taken() {
     let rule = |number: usize| {
         format!(
@@ -456,12 +470,38 @@ error: unknown key `colou` in rule `untested`
 }
 
 #[test]
+fn spellings_of_one_value_agree() {
+    for (old, new) in [
+        ("retention_days = 21", "retention_days = 2_1"),
+        ("retention_days = 21", "retention_days = +21"),
+        ("retention_days = 21", "retention_days = 0x15"),
+        ("fever_celsius = 37", "fever_celsius = 3_7.0"),
+        ("degree = 2", "degree = 0b10"),
+        ("release = { days = 3, clean_days = 3 }", "release.days = 3\nrelease.clean_days = 3"),
+        ("[whitelist]\nexcuses", "whitelist.excuses"),
+    ] {
+        let program = Program::parse("", &edited(&[(old, new)])).unwrap_or_else(|errors| panic!("{new}: {errors}"));
+        assert_eq!(Program { version: good().version, ..program }, good(), "{new}");
+    }
+}
+
+#[test]
+fn lines_and_columns_are_right_after_a_byte_order_mark_and_with_crlf() {
+    let text = edited(&[("retention_days = 21", "retention_days = 61")]);
+    assert_eq!(listing(&errors(&text.replace('\n', "\r\n")))[0], "8:18 `retention_days` may be at most 60, found 61");
+    let marked = errors(&format!("\u{feff}{text}"));
+    assert_eq!(listing(&marked)[0], "8:18 `retention_days` may be at most 60, found 61");
+    assert!(Program::parse("", &format!("\u{feff}{GOOD}")).is_ok());
+}
+
+#[test]
 fn no_text_panics() {
-    let seed = GOOD.as_bytes();
-    for cut in 0..seed.len() {
-        let text = String::from_utf8_lossy(&seed[..cut]);
-        if let Err(errors) = Program::parse("cut.toml", &text) {
-            assert!(!errors.to_string().is_empty());
+    for (cut, letter) in GOOD.char_indices() {
+        let without = format!("{}{}", &GOOD[..cut], &GOOD[cut + letter.len_utf8()..]);
+        for text in [&GOOD[..cut], &without] {
+            if let Err(errors) = Program::parse("cut.toml", text) {
+                assert!(!errors.to_string().is_empty());
+            }
         }
     }
     for text in ["", "\u{feff}", "rule = 1", "rule = [1]", "[rule]", "name = \"全\u{0}\"", "\r\n\r\nx", "= "] {
