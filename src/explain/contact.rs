@@ -41,7 +41,7 @@ pub(super) struct Exposure {
     pub(super) known_from: Timestamp,
     /// ... until the case is ruled out.
     pub(super) known_until: Timestamp,
-    proof: Proof,
+    pub(super) proof: Proof,
 }
 
 impl Exposure {
@@ -194,6 +194,13 @@ impl Subject<'_> {
             }
         }
         sightings
+    }
+
+    /// The exposures of somebody whom the person met that count at T under the rule that this degree-2 rule looks through.
+    pub(super) fn exposures_of_other(&self, rule: RuleId, other: PersonId, at: Timestamp) -> Vec<Exposure> {
+        let neighbours = self.neighbours[usize::from(rule.0)].iter().filter(|neighbour| neighbour.person == other);
+        let exposures = neighbours.flat_map(|neighbour| &neighbour.exposures).copied();
+        exposures.filter(|exposure| exposure.counts(at, self.program.retention_days)).collect()
     }
 
     /// The window in which a neighbour may have passed it on, as known at T; `None` without a counted exposure.

@@ -13,17 +13,25 @@
 //! far too much for a population.
 
 mod area;
+mod because;
 mod contact;
 pub mod dossier;
+mod evidence;
 #[cfg(test)]
 mod fixture;
+mod forecast;
 mod health;
 mod moments;
-#[expect(dead_code, reason = "the proofs are for the report")]
+pub mod report;
 mod sighting;
 mod status;
 mod subject;
+mod text;
 pub mod verdict;
 
 pub use dossier::dossier;
+pub use evidence::Evidence;
+pub use forecast::{Awaited, Missing};
+pub use report::{Audience, Excuse, Explanation, Green, LocalInstant, Names, RuleReport, RuleSet, Words, explain};
+pub use text::Language;
 pub use verdict::{State, code_at, refused_declarations, state_at};

@@ -20,6 +20,8 @@ use crate::rules::{Cause, Program};
 pub(super) struct Subject<'a> {
     /// The rules.
     pub(super) program: &'a Program,
+    /// Who it is.
+    pub(super) person: PersonId,
     /// Own declarations, ordered by (`declared_at`, `id`).
     pub(super) declarations: Vec<Declaration>,
     /// Own check-ins.
@@ -62,6 +64,7 @@ impl<'a> Subject<'a> {
         declarations.sort_by_key(|declaration| (declaration.declared_at, declaration.id));
         Self {
             program,
+            person,
             declarations,
             checkins: own(&facts.checkins, |row| row.person == person),
             cases: own(&facts.cases, |row| row.person == person),
