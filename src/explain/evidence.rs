@@ -12,7 +12,8 @@ use super::report::{LocalInstant, Names};
 use super::sighting::{Proof, ReportSource, Sighting};
 use super::subject::Subject;
 use crate::model::facts::{Case, Contact, Declaration, Finding, Quarantine, Stay, Test, WhitelistEntry};
-use crate::model::{ClosedEnum, PersonId, RuleId, Table, Timestamp};
+use crate::model::{ClosedEnum, PersonId, Region, RuleId, Table, Timestamp};
+use crate::rules::Cause;
 
 /// A row that a rule read.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -49,11 +50,12 @@ pub(super) fn evidence_of(
     at: Timestamp,
     names: &dyn Names,
 ) -> Vec<Evidence> {
-    let mut file = File { subject, names, rows: Vec::new(), current: 0 };
+    let cause = &subject.program.rule(rule).cause;
+    let mut file = File { subject, names, at, rows: Vec::new(), current: 0 };
     for sighting in sightings {
         file.of_proof(&sighting.proof);
-        if let Proof::MetExposed { other, .. } = sighting.proof {
-            for exposure in subject.exposures_of_other(rule, other, at) {
+        if let (Proof::MetExposed { other, .. }, Cause::SecondContact { through, .. }) = (sighting.proof, cause) {
+            for exposure in subject.exposures_of_other(*through, other, at) {
                 file.of_exposure_of(other, &exposure.proof);
             }
         }
@@ -68,6 +70,7 @@ pub(super) fn evidence_of(
 struct File<'a> {
     subject: &'a Subject<'a>,
     names: &'a dyn Names,
+    at: Timestamp,
     rows: Vec<Evidence>,
     /// The row that details go to.
     current: usize,
@@ -96,20 +99,21 @@ impl File<'_> {
                     self.quarantine(quarantine);
                 }
             }
-            Proof::Visited { stay, level } => {
+            Proof::Visited { stay, .. } => {
                 self.stay(stay);
-                self.detail("level", level.name());
+                self.listings(stay.region);
             }
-            Proof::CameFrom { declaration, level } => {
+            Proof::CameFrom { declaration, .. } => {
                 self.declaration(declaration);
-                let came_from = declaration.came_from.map(|region| region.code().to_string());
-                self.detail("came_from", &came_from.unwrap_or_default());
-                self.detail("level", level.name());
+                if let Some(came_from) = declaration.came_from {
+                    self.detail("came_from", &came_from.code().to_string());
+                    self.listings(came_from);
+                }
             }
-            Proof::Resides { declaration, level } => {
+            Proof::Resides { declaration, .. } => {
                 self.declaration(declaration);
                 self.detail("residence", &declaration.residence.code().to_string());
-                self.detail("level", level.name());
+                self.listings(declaration.residence);
             }
             Proof::Admitted(declaration) => {
                 self.declaration(declaration);
@@ -176,6 +180,15 @@ impl File<'_> {
         }
         if let Some(row) = stay.row {
             self.detail("row", &row.to_string());
+        }
+    }
+
+    fn listings(&mut self, region: Region) {
+        for area in self.subject.listings_at(region, self.at) {
+            let instants = [("listed_at", Some(area.listed_at)), ("delisted_at", Some(area.delisted_at))];
+            self.add(Table::RiskAreas, area.id, None, &instants);
+            self.detail("region", &area.region.code().to_string());
+            self.detail("level", area.level.name());
         }
     }
 

@@ -47,10 +47,6 @@ fn for_me(world: &World, program: &Program, at: &str) -> Explanation {
     page(world, program, at, Audience::Person)
 }
 
-fn some(instant: Timestamp) -> Option<Timestamp> {
-    Some(instant)
-}
-
 fn instant(local: Option<LocalInstant>) -> Option<Timestamp> {
     local.map(|local| local.at)
 }
@@ -71,14 +67,14 @@ fn a_page_says_what_is_missing() {
     world.checkin(ME, "02-17 08:00", |_| ());
     let page = for_me(&world, &program, "02-18 08:00");
     let rule = &page.rules[0];
-    assert_eq!(instant(rule.trigger), some(t("02-15 11:30")));
+    assert_eq!(instant(rule.trigger), Some(t("02-15 11:30")));
     let missing = Missing { days_left: 3, clean_days: 1, negative_tests: 1, ..Missing::default() };
     assert_eq!(rule.missing, missing);
     // Without another report it is held until it is forgotten.
-    assert_eq!(instant(rule.earliest_release), some(t("02-15 11:30").plus_days(30)));
-    assert_eq!(instant(rule.attainable_release), some(t("02-20 11:30")));
-    assert_eq!(instant(page.green.if_nothing_happens), some(t("02-15 11:30").plus_days(30)));
-    assert_eq!(instant(page.green.earliest), some(t("02-20 11:30")));
+    assert_eq!(instant(rule.earliest_release), Some(t("02-15 11:30").plus_days(30)));
+    assert_eq!(instant(rule.attainable_release), Some(t("02-20 11:30")));
+    assert_eq!(instant(page.green.if_nothing_happens), Some(t("02-15 11:30").plus_days(30)));
+    assert_eq!(instant(page.green.earliest), Some(t("02-20 11:30")));
     assert_eq!(page.valid_until, page.green.if_nothing_happens);
 }
 
@@ -89,7 +85,7 @@ fn a_symptom_today_begins_the_count_again_tomorrow() {
     world.checkin(ME, "02-20 08:00", |row| row.symptoms = set([Symptom::Fever]));
     let page = for_me(&world, &program, "02-20 12:00");
     assert_eq!(page.rules[0].missing.clean_days, 2);
-    assert_eq!(instant(page.green.earliest), some(t("02-22")), "at the first report of the second clean day");
+    assert_eq!(instant(page.green.earliest), Some(t("02-22")), "at the first report of the second clean day");
 }
 
 #[test]
@@ -97,7 +93,7 @@ fn what_is_wanted_today_can_be_had_today() {
     let program = program([Cause::Unreported { days: 2 }, Cause::Untested { days: 3 }]);
     let page = for_me(&World::new(), &program, "02-18 08:00");
     assert_eq!(page.green.if_nothing_happens, None);
-    assert_eq!(instant(page.green.earliest), some(t("02-18 08:00")));
+    assert_eq!(instant(page.green.earliest), Some(t("02-18 08:00")));
     assert_eq!((page.rules[0].missing.reports, page.rules[1].missing.negative_tests), (1, 1));
     assert_eq!(page.rules[0].trigger, None);
 }
@@ -118,7 +114,7 @@ fn what_others_have_to_record_is_awaited() {
     world.facts.cases.outcome_at[0] = t("02-17 12:00");
     let page = for_me(&world, &program, "02-18");
     assert_eq!((page.rules[0].missing.awaits, page.rules[0].missing.days_left), (None, 14));
-    assert_eq!(instant(page.rules[0].earliest_release), some(t("03-02 12:00")));
+    assert_eq!(instant(page.rules[0].earliest_release), Some(t("03-02 12:00")));
 }
 
 #[test]
@@ -132,6 +128,8 @@ fn an_open_stay_awaits_departure_and_all_its_days() {
     let page = for_me(&world, &program, "02-18");
     assert_eq!((page.rules[0].missing.awaits, page.rules[0].missing.days_left), (Some(Awaited::Departure), 7));
     assert_eq!(page.rules[0].because[0].en, "staying in 420100 (key area)");
+    let tables = |page: Explanation| page.rules[0].evidence.iter().map(|row| row.table).collect::<Vec<_>>();
+    assert_eq!(tables(self::page(&world, &program, "02-18", Audience::Official)), ["stays", "risk_areas"]);
     world.listing(330_100, Level::Key, "02-11", None);
     world.facts.stays.left_at[0] = t("02-12");
     assert_eq!(for_me(&world, &program, "02-18").rules[0].missing.awaits, Some(Awaited::Delisting));
@@ -146,7 +144,7 @@ fn an_excused_rule_stays_on_the_page() {
     assert!(page.rules[0].excused);
     assert_eq!(page.whitelist[0].reason, "medical staff");
     assert!(page.rules[0].evidence.iter().any(|row| row.table == "whitelist"));
-    assert_eq!(instant(page.green.earliest), some(t("02-18")));
+    assert_eq!(instant(page.green.earliest), Some(t("02-18")));
 }
 
 #[test]
