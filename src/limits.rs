@@ -6,6 +6,8 @@ pub const RULES_MAX: usize = 64;
 pub const RETENTION_DAYS_MAX: u32 = 60;
 /// Longest person or place token in bytes.
 pub const KEY_BYTES_MAX: usize = 64;
+/// How many days ahead a person's best future is played through: past that only what ends by itself is foreseen.
+pub const FORECAST_DAYS_MAX: u32 = 366;
 
 const _: () = assert!(RULES_MAX <= u64::BITS as usize);
 const _: () = assert!(RETENTION_DAYS_MAX < u64::BITS);
@@ -24,3 +26,5 @@ pub const PEOPLE_PER_TASK: usize = 4_096;
 pub const OUTPUT_ROWS_MAX: usize = 65_536;
 /// Most batches of an output built side by side before they are written.
 pub const OUTPUT_BATCHES_AT_ONCE: usize = 8;
+
+const _: () = assert!(FORECAST_DAYS_MAX > 2 * RETENTION_DAYS_MAX);

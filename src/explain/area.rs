@@ -6,6 +6,7 @@
 
 use super::sighting::{Proof, Sighting};
 use super::subject::Subject;
+use crate::model::facts::RiskArea;
 use crate::model::time::MICROS_PER_MINUTE;
 use crate::model::{EnumSet, Level, Region, Timestamp};
 
@@ -21,11 +22,17 @@ pub(super) struct AreaQuestion {
 impl Subject<'_> {
     /// The level of a region at T; `None` where neither it nor what holds it is listed.
     pub(super) fn level_at(&self, region: Region, at: Timestamp) -> Option<Level> {
-        let mut upwards = std::iter::successors(Some(region), |region| region.parent());
-        upwards.find_map(|region| {
+        self.listings_at(region, at).into_iter().map(|area| area.level).max()
+    }
+
+    /// The listings that decide it: those of the region, or else of the nearest that holds it and has any.
+    pub(super) fn listings_at(&self, region: Region, at: Timestamp) -> Vec<RiskArea> {
+        let upwards = std::iter::successors(Some(region), |region| region.parent());
+        let mut listings = upwards.map(|region| {
             let listed = self.risk_areas.iter().filter(|area| area.region == region);
-            listed.filter(|area| area.listed_at <= at && at < area.delisted_at).map(|area| area.level).max()
-        })
+            listed.filter(|area| area.listed_at <= at && at < area.delisted_at).copied().collect::<Vec<_>>()
+        });
+        listings.find(|listings| !listings.is_empty()).unwrap_or_default()
     }
 
     /// The stays, real and declared, in regions that are of such a level at T.

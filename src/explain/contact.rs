@@ -1,9 +1,9 @@
 //! Contacts of the first and the second degree.
 //!
 //! The one idea: *where* a contact or a shared stay overlaps a window does not depend on T; T decides only whether the overlap is
-//! known yet, still believed, and recent. So an [`Exposure`] is an instant together with the span of T in which it is known.
-//! A second degree's window does depend on T, since it begins and ends with the exposures that count at T; it is worked out
-//! anew at every T.
+//! known yet, still believed, and recent. So an [`Exposure`] is an instant together with the span of T in which it is
+//! [`Known`]. A second degree's window does depend on T, since it begins and ends with the exposures that count at T; it is
+//! worked out anew at every T.
 //!
 //! Invariant: an infectious window ends at the least of `isolated_at` and `outcome_at`, whether or not T has come to that.
 
@@ -32,23 +32,29 @@ impl Span {
     }
 }
 
-/// An overlap with a case's infectious window, under some degree-1 rule.
+/// The end of an overlap with a case's infectious window, under some degree-1 rule, and when it is known.
 #[derive(Clone, Copy)]
-pub(super) struct Exposure {
+pub(super) struct Known {
     /// End of the overlap.
     pub(super) at: Timestamp,
     /// Known from when the contact (or both stays) has ended and the case is reported ...
-    pub(super) known_from: Timestamp,
+    pub(super) from: Timestamp,
     /// ... until the case is ruled out.
-    pub(super) known_until: Timestamp,
-    proof: Proof,
+    pub(super) until: Timestamp,
 }
 
-impl Exposure {
+impl Known {
     /// Whether it counts at T, with R days of retention.
     pub(super) fn counts(&self, at: Timestamp, retention_days: u32) -> bool {
-        self.known_from <= at && at < self.known_until && self.at > at.minus_days(retention_days)
+        self.from <= at && at < self.until && self.at > at.minus_days(retention_days)
     }
+}
+
+/// An exposure and the rows that prove it.
+#[derive(Clone, Copy)]
+pub(super) struct Exposure {
+    pub(super) known: Known,
+    pub(super) proof: Proof,
 }
 
 /// Somebody whom the person met: the contacts of the rule's settings, and what a second degree asks of the other.
@@ -57,13 +63,13 @@ pub(super) struct Neighbour {
     person: PersonId,
     /// Contacts of the two.
     pub(super) contacts: Vec<Contact>,
-    /// The other's exposures under the rule that is looked through.
-    pub(super) exposures: Vec<Exposure>,
+    /// The other's exposures under the rule that is looked through, ordered by their instants.
+    pub(super) exposures: Vec<Known>,
     /// The other's quarantines, of any kind.
     pub(super) quarantines: Vec<Quarantine>,
 }
 
-/// All exposures that `person` can have at any T under a degree-1 rule.
+/// All exposures that `person` can have at any T under a degree-1 rule, ordered by their instants.
 pub(super) fn exposures_of(others: &Others, rule: &ContactRule, person: PersonId) -> Vec<Exposure> {
     let mut exposures = Vec::new();
     if rule.via_contact {
@@ -82,7 +88,24 @@ pub(super) fn exposures_of(others: &Others, rule: &ContactRule, person: PersonId
             }
         }
     }
+    exposures.sort_by_key(|exposure| exposure.known.at);
     exposures
+}
+
+/// The same without proofs, and with spans that touch made one: whoever met many cases on one journey has many exposures
+/// that end as it does, and one span or two.
+fn known(exposures: &[Exposure]) -> Vec<Known> {
+    let mut spans: Vec<Known> = exposures.iter().map(|exposure| exposure.known).collect();
+    spans.retain(|span| span.from < span.until);
+    spans.sort_by_key(|span| (span.at, span.from));
+    let mut merged: Vec<Known> = Vec::new();
+    for span in spans {
+        match merged.last_mut() {
+            Some(last) if last.at == span.at && span.from <= last.until => last.until = last.until.max(span.until),
+            _ => merged.push(span),
+        }
+    }
+    merged
 }
 
 /// Everybody in contact with `person` who can have been exposed under `through`.
@@ -100,7 +123,7 @@ pub(super) fn neighbours_of(
     let neighbour = |other: PersonId| Neighbour {
         person: other,
         contacts: contacts.iter().copied().filter(|contact| other_of(contact, person) == other).collect(),
-        exposures: exposures_of(others, through, other),
+        exposures: known(&exposures_of(others, through, other)),
         quarantines: rows_of(&others.quarantines_of, other).to_vec(),
     };
     people.into_iter().map(neighbour).filter(|neighbour| !neighbour.exposures.is_empty()).collect()
@@ -122,12 +145,8 @@ fn shared(rule: &ContactRule, own: &Stay, theirs: &Stay, case: &Case) -> Option<
 fn exposure(rule: &ContactRule, time: Span, ended_at: Timestamp, case: &Case, proof: Proof) -> Option<Exposure> {
     let overlap = time.and(infectious_window(rule, case));
     let infects = rule.of.contains(case.kind) && overlap.lasts(rule.min_minutes);
-    infects.then(|| Exposure {
-        at: overlap.to,
-        known_from: ended_at.max(case.reported_at),
-        known_until: if case.outcome == Some(Outcome::RuledOut) { case.outcome_at } else { Timestamp::NEVER },
-        proof,
-    })
+    let until = if case.outcome == Some(Outcome::RuledOut) { case.outcome_at } else { Timestamp::NEVER };
+    infects.then(|| Exposure { known: Known { at: overlap.to, from: ended_at.max(case.reported_at), until }, proof })
 }
 
 fn infectious_window(rule: &ContactRule, case: &Case) -> Span {
@@ -159,12 +178,19 @@ pub(super) fn other_of(contact: &Contact, person: PersonId) -> PersonId {
 impl Subject<'_> {
     /// The exposures under a degree-1 rule that count at T.
     pub(super) fn first_degree(&self, rule: RuleId, at: Timestamp) -> Vec<Sighting> {
-        let counted = |exposure: &&Exposure| exposure.counts(at, self.program.retention_days);
+        let counted = |exposure: &&Exposure| exposure.known.counts(at, self.program.retention_days);
         self.exposures[usize::from(rule.0)]
             .iter()
             .filter(counted)
-            .map(|exposure| Sighting { trigger: exposure.at, proof: exposure.proof })
+            .map(|exposure| Sighting { trigger: exposure.known.at, proof: exposure.proof })
             .collect()
+    }
+
+    /// The latest of [`Self::first_degree`].
+    pub(super) fn latest_first_degree(&self, rule: RuleId, at: Timestamp) -> Option<Timestamp> {
+        let retention_days = self.program.retention_days;
+        let mut latest_first = self.exposures[usize::from(rule.0)].iter().rev();
+        latest_first.find(|exposure| exposure.known.counts(at, retention_days)).map(|exposure| exposure.known.at)
     }
 
     /// The exposures under a degree-2 rule that count at T.
@@ -196,13 +222,20 @@ impl Subject<'_> {
         sightings
     }
 
+    /// The exposures of somebody whom the person met that count at T under the degree-1 rule `through`.
+    pub(super) fn exposures_of_other(&self, through: RuleId, other: PersonId, at: Timestamp) -> Vec<Exposure> {
+        let Cause::Contact(through) = &self.program.rule(through).cause else { return Vec::new() };
+        let mut exposures = exposures_of(&self.others, through, other);
+        exposures.retain(|exposure| exposure.known.counts(at, self.program.retention_days));
+        exposures
+    }
+
     /// The window in which a neighbour may have passed it on, as known at T; `None` without a counted exposure.
     fn exposed_window(&self, neighbour: &Neighbour, through: RuleId, at: Timestamp) -> Option<ExposedWindow> {
-        let counted = || {
-            let exposures = neighbour.exposures.iter();
-            exposures.filter(|exposure| exposure.counts(at, self.program.retention_days)).map(|exposure| exposure.at)
-        };
-        let (first, last) = (counted().min()?, counted().max()?);
+        let retention_days = self.program.retention_days;
+        let mut counted = neighbour.exposures.iter().filter(|exposure| exposure.counts(at, retention_days));
+        let first = counted.next()?.at;
+        let last = counted.next_back().map_or(first, |exposure| exposure.at);
         let days = match &self.program.rule(through).cause {
             Cause::Contact(through) => through.release.days,
             _ => 0,

@@ -62,7 +62,8 @@ impl Subject<'_> {
         trigger <= at && trigger > at.minus_days(self.program.retention_days)
     }
 
-    fn wants_clean_days(&self, trigger: Timestamp, release: Release, at: Timestamp) -> bool {
+    /// Whether the clean days that a release asks for are not there yet at T.
+    pub(super) fn wants_clean_days(&self, trigger: Timestamp, release: Release, at: Timestamp) -> bool {
         release.clean_days > 0 && self.longest_clean_run(trigger, at) < release.clean_days
     }
 

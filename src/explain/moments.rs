@@ -100,9 +100,9 @@ impl Moments<'_> {
     fn of_first_degree(&mut self, rule: RuleId, release: Release) {
         let exposures = &self.subject.exposures[usize::from(rule.0)];
         for exposure in exposures {
-            self.found.extend([exposure.known_from, exposure.known_until]);
+            self.found.extend([exposure.known.from, exposure.known.until]);
         }
-        self.triggers(exposures.iter().map(|exposure| exposure.at), release);
+        self.triggers(exposures.iter().map(|exposure| exposure.known.at), release);
     }
 
     fn of_second_degree(&mut self, rule: RuleId, through: RuleId, release: Release) {
@@ -114,7 +114,7 @@ impl Moments<'_> {
         for neighbour in &self.subject.neighbours[usize::from(rule.0)] {
             for exposure in &neighbour.exposures {
                 let forgotten_at = exposure.at.plus_days(retention_days);
-                self.found.extend([exposure.known_from, exposure.known_until, forgotten_at]);
+                self.found.extend([exposure.from, exposure.until, forgotten_at]);
             }
             // What the overlap of a contact with the other's window can end with.
             self.triggers(neighbour.contacts.iter().map(crate::model::facts::Contact::ended_at), release);

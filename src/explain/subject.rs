@@ -6,6 +6,7 @@
 //! Invariant: a subject holds no conclusion that depends on T.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::contact::{Exposure, Neighbour, exposures_of, neighbours_of};
 use crate::model::facts::{
@@ -20,6 +21,8 @@ use crate::rules::{Cause, Program};
 pub(super) struct Subject<'a> {
     /// The rules.
     pub(super) program: &'a Program,
+    /// Who it is.
+    pub(super) person: PersonId,
     /// Own declarations, ordered by (`declared_at`, `id`).
     pub(super) declarations: Vec<Declaration>,
     /// Own check-ins.
@@ -42,6 +45,8 @@ pub(super) struct Subject<'a> {
     pub(super) exposures: Vec<Vec<Exposure>>,
     /// For each rule, in order: whom the person met, if it is a degree-2 contact rule.
     pub(super) neighbours: Vec<Vec<Neighbour>>,
+    /// Everybody's rows that bear on exposures.
+    pub(super) others: Rc<Others>,
 }
 
 impl<'a> Subject<'a> {
@@ -62,6 +67,7 @@ impl<'a> Subject<'a> {
         declarations.sort_by_key(|declaration| (declaration.declared_at, declaration.id));
         Self {
             program,
+            person,
             declarations,
             checkins: own(&facts.checkins, |row| row.person == person),
             cases: own(&facts.cases, |row| row.person == person),
@@ -73,6 +79,7 @@ impl<'a> Subject<'a> {
             risk_areas: facts.risk_areas.rows().collect(),
             exposures,
             neighbours,
+            others: Rc::new(others),
         }
     }
 }
@@ -81,7 +88,7 @@ fn own<C: TableColumns>(table: &C, mine: impl Fn(&C::Row) -> bool) -> Vec<C::Row
     table.rows().filter(mine).collect()
 }
 
-/// Rows of everybody, by person and by place, for as long as a subject is laid out.
+/// Rows of everybody, by person and by place.
 pub(super) struct Others {
     pub(super) cases_of: HashMap<PersonId, Vec<Case>>,
     pub(super) contacts_of: HashMap<PersonId, Vec<Contact>>,

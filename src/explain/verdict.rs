@@ -102,13 +102,22 @@ impl Subject<'_> {
 
     /// Whether the rule is active at T, excused or not.
     pub(super) fn is_active(&self, rule: RuleId, at: Timestamp) -> bool {
-        let sightings = self.sightings(rule, at);
-        match &self.program.rule(rule).cause {
-            Cause::Case { .. } | Cause::Quarantine { .. } | Cause::Finding => !sightings.is_empty(),
-            Cause::Untested { .. } | Cause::Unreported { .. } => sightings.is_empty(),
-            cause => release_of(cause)
-                .zip(latest(&sightings))
+        let cause = &self.program.rule(rule).cause;
+        match cause {
+            Cause::Case { .. } | Cause::Quarantine { .. } | Cause::Finding => !self.sightings(rule, at).is_empty(),
+            Cause::Untested { .. } | Cause::Unreported { .. } => self.sightings(rule, at).is_empty(),
+            _ => release_of(cause)
+                .zip(self.trigger(rule, at))
                 .is_some_and(|(release, trigger)| self.is_held(trigger, release, at)),
+        }
+    }
+
+    /// The latest trigger at T.
+    fn trigger(&self, rule: RuleId, at: Timestamp) -> Option<Timestamp> {
+        match self.program.rule(rule).cause {
+            // One person may have met every case of a town; this is asked at every moment.
+            Cause::Contact(_) => self.latest_first_degree(rule, at),
+            _ => latest(&self.sightings(rule, at)),
         }
     }
 

@@ -77,3 +77,17 @@ fn narrowing_changes_nothing() {
         }
     }
 }
+
+#[test]
+fn the_latest_trigger_is_that_of_the_sightings() {
+    for seed in 0..40 {
+        let mut dice = Dice(seed);
+        let (program, world) = (dice.program(), dice.world(PEOPLE, 20));
+        let subject = Subject::new(&world.facts, &program, PersonId(0));
+        for at in std::iter::repeat_with(|| dice.instant()).take(20) {
+            for (rule, _) in program.numbered() {
+                assert_eq!(subject.trigger(rule, at), latest(&subject.sightings(rule, at)), "seed {seed} {rule:?}");
+            }
+        }
+    }
+}
