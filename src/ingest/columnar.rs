@@ -372,6 +372,10 @@ impl<'a> Decoder<'a> {
             return decode_array(column, array, self.interners);
         };
         let values = dictionary.values();
+        if values.is_empty() {
+            // Every row is null; keys cannot be made safe to look up in nothing.
+            return Cells::ABSENT;
+        }
         let known = self.dictionaries[index].take().filter(|(seen, _)| Arc::ptr_eq(seen, values));
         let (seen, decoded) =
             known.unwrap_or_else(|| (Arc::clone(values), decode_array(column, values, self.interners)));
