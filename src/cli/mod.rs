@@ -4,6 +4,7 @@
 
 mod args;
 mod config;
+mod explain;
 mod progress;
 mod recompute;
 pub mod rules;
@@ -80,7 +81,7 @@ fn dispatch(command: &Command, styled: bool, out: &mut dyn Write) -> Result<(), 
             progress::catch_interrupts();
             recompute::run(args, out)
         }
-        Command::Explain(_) => Err(Failure::Told),
+        Command::Explain(args) => explain::run(args, out),
         Command::Rules { command } => match rules::run(command, config::now(), styled, out) {
             Ok(true) => Ok(()),
             Ok(false) => Err(Failure::Told),

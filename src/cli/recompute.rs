@@ -10,6 +10,7 @@ use super::args::RecomputeArgs;
 use super::config::Setting;
 use super::progress::Progress;
 use super::{Failure, peak_rss_bytes};
+use crate::gazetteer;
 use crate::model::{ClosedEnum as _, Colour};
 use crate::nightly::{self, Job, Phase, Report};
 
@@ -205,7 +206,8 @@ impl Run<'_> {
         for (district, counts) in districts.iter().take(SUMMARY_ROWS_MAX) {
             let count = |colour| grouped(counts.get(&colour).copied().unwrap_or(0));
             let (green, yellow, red) = (count(Colour::Green), count(Colour::Yellow), count(Colour::Red));
-            writeln!(out, "{:>11}  {green:>12} {yellow:>12} {red:>12}", district.code())?;
+            let name = gazetteer::name_zh(**district).unwrap_or_default();
+            writeln!(out, "{:>11}  {green:>12} {yellow:>12} {red:>12}  {name}", district.code())?;
         }
         if districts.len() > SUMMARY_ROWS_MAX {
             writeln!(out, "{:>11}  and {} more", "", districts.len() - SUMMARY_ROWS_MAX)?;
