@@ -17,10 +17,13 @@ use hashbrown::HashTable;
 use rayon::prelude::*;
 
 /// Number of independent tables; enough that two threads seldom meet in one, few enough that a batch has several tokens each.
-pub const SHARDS: usize = 64;
+pub const SHARDS: u32 = 64;
+
+/// [`SHARDS`] as a length.
+const SHARD_COUNT: usize = SHARDS as usize;
 
 /// Most tokens in one shard, so that a provisional id fits 32 bits.
-const SHARD_TOKENS_MAX: u32 = u32::MAX / SHARDS as u32 - 1;
+const SHARD_TOKENS_MAX: u32 = u32::MAX / SHARDS - 1;
 
 /// An id given while loading; [`Remap`] turns it into the final one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -65,7 +68,7 @@ fn hash_of(token: &[u8]) -> u64 {
 
 /// The shard of a hash: high bits, since the table inside the shard uses the low ones.
 const fn shard_of(hash: u64) -> usize {
-    (hash >> 48) as usize % SHARDS
+    (hash >> 48) as usize % SHARD_COUNT
 }
 
 /// The concurrent interner of one kind of token.
@@ -84,11 +87,11 @@ impl Interner {
     pub fn intern_batch<'a>(&self, tokens: impl Iterator<Item = &'a str> + Clone) -> Vec<Provisional> {
         let hashes: Vec<u64> = tokens.clone().map(|token| hash_of(token.as_bytes())).collect();
         let tokens: Vec<&str> = tokens.collect();
-        let mut begins = [0u32; SHARDS + 1];
+        let mut begins = [0u32; SHARD_COUNT + 1];
         for &hash in &hashes {
             begins[shard_of(hash) + 1] += 1;
         }
-        for shard in 0..SHARDS {
+        for shard in 0..SHARD_COUNT {
             begins[shard + 1] += begins[shard];
         }
         let mut next = begins;
@@ -99,26 +102,30 @@ impl Interner {
             *slot += 1;
         }
         let mut ids = vec![Provisional::default(); hashes.len()];
-        for shard in 0..SHARDS {
-            let rows = &rows[begins[shard] as usize..begins[shard + 1] as usize];
+        for (number, shard) in (0u32..).zip(&self.shards) {
+            let at = number as usize;
+            let rows = &rows[begins[at] as usize..begins[at + 1] as usize];
             if rows.is_empty() {
                 continue;
             }
-            let mut table = lock(&self.shards[shard]);
+            let mut table = lock(shard);
             for &row in rows {
                 let local = table.intern(hashes[row as usize], tokens[row as usize].as_bytes());
-                ids[row as usize] = provisional(local, shard);
+                ids[row as usize] = Provisional(local * SHARDS + number);
             }
         }
         ids
     }
 
     /// Ends the load: the tokens in final order, and how provisional ids become final ones.
+    ///
+    /// # Panics
+    /// If there are 2^32 tokens.
     #[must_use]
     pub fn freeze(self) -> (Tokens, Remap) {
         let shards: Vec<Shard> =
             self.shards.into_iter().map(|shard| shard.into_inner().unwrap_or_else(PoisonError::into_inner)).collect();
-        let mut base = [0u32; SHARDS];
+        let mut base = [0u32; SHARD_COUNT];
         let mut count = 0u32;
         let mut bytes = Vec::with_capacity(shards.iter().map(|shard| shard.bytes.len()).sum());
         let mut ends = Vec::with_capacity(shards.iter().map(|shard| shard.ends.len()).sum());
@@ -141,21 +148,17 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-const fn provisional(local: u32, shard: usize) -> Provisional {
-    Provisional(local * SHARDS as u32 + shard as u32)
-}
-
 /// Provisional ids to final ones.
 #[derive(Clone, Debug)]
 pub struct Remap {
-    base: [u32; SHARDS],
+    base: [u32; SHARD_COUNT],
 }
 
 impl Remap {
     /// The final id.
     #[must_use]
     pub const fn apply(&self, id: Provisional) -> u32 {
-        self.base[id.0 as usize % SHARDS] + id.0 / SHARDS as u32
+        self.base[(id.0 % SHARDS) as usize] + id.0 / SHARDS
     }
 }
 
@@ -211,7 +214,10 @@ impl Tokens {
         self.ends.is_empty()
     }
 
-    /// The token with this index. Panics when out of range.
+    /// The token with this index.
+    ///
+    /// # Panics
+    /// If the index is out of range.
     #[must_use]
     pub fn get(&self, index: usize) -> &str {
         // Only whole `str`s are ever appended, so this cannot fail; a checked conversion of at most 64 bytes is cheap.

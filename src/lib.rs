@@ -1,4 +1,60 @@
-//! sanma: the health-code engine.
+//! sanma (三码, "the three codes"): the engine behind a health code.
+//!
+//! A colour is a pure function of the set of facts, the rule set and an instant. This page is the map of the house; each
+//! folder's own page says how it keeps its part of that promise.
+//!
+//! # One way through
+//!
+//! ```text
+//!                                   rules: TOML -> checked Program
+//!                                               |
+//!  files -> ingest -> facts ---------------> evaluate -> diff -> sinks -> files
+//!             |                                 =
+//!             +------- the same rows -------> explain -> a page for a person
+//!
+//!  nightly wires this row; cli talks to nightly, explain and rules.
+//! ```
+//!
+//! | folder | holds | may use | invariant |
+//! |---|---|---|---|
+//! | [`model`] | ids, instants, tables, schemas, codes, rejections | `limits` | no I/O, no locks |
+//! | [`intern`] | tokens to dense ids | nothing | equal tokens, equal ids; no output depends on an id |
+//! | [`gazetteer`] | names of regions | `model` | a code without a name is nothing wrong |
+//! | [`rules`] | TOML, checks with line and column, [`rules::Program`] | `model` | a `Program` is immutable and checked |
+//! | [`ingest`] | Parquet, Arrow, CSV, NDJSON to rows; codes published earlier | `model`, `intern`, `diff`'s types | knows no rule; a row is kept or rejected, never lost |
+//! | [`facts`] | columns in the order of persons, indexes | `model`, `intern` | never changes once built |
+//! | [`evaluate`] | the kernels | `model`, `rules`, `facts` | pure; the same codes at any number of threads |
+//! | [`diff`] | two states compared | `model`, `rules`, `facts`, `evaluate` | before + diff = after |
+//! | [`sinks`] | outputs in four formats | the above | whole or not at all |
+//! | [`explain`] | the slow, readable evaluator, and its pages | `model`, `rules` | shares no code with `evaluate` |
+//! | [`nightly`] | the job on one screen | all above but `explain` | nothing is written before all is read |
+//! | [`cli`] | arguments, progress, summaries | anything | nobody imports it; only here are clocks read |
+//!
+//! `tests/tidy.rs` enforces the third column. [`limits`] holds every bound.
+//!
+//! # Two evaluators, one meaning
+//!
+//! [`evaluate`] is fast: people are dense ids, everything a rule reads is a range of a column, what few people have sits behind
+//! one bit a person, and health reports are two machine words. [`explain`] is slow and follows the contract's sentences over
+//! plain rows. The tests in `tests/agreement.rs` demand that they agree on random worlds dense in boundary cases, to the
+//! instant of the next change.
+//!
+//! # Glossary
+//!
+//! | word | meaning |
+//! |---|---|
+//! | as of, T | the instant for which codes are computed |
+//! | code | colour, reasons, excused rules and `valid_until` of one person at T |
+//! | exposure | the end of an overlap with an infectious person; first degree with a case, second with an exposed person |
+//! | fact | a row of one of the eleven tables |
+//! | level | of risk, of a region; the nearest listed division decides |
+//! | release | when a cause with a trigger ends: days, clean days, negative tests |
+//! | retention, R | days after which a trigger, an exposure or a report no longer counts |
+//! | standing declaration | the last accepted one; without it a person has no code |
+//! | trigger | the instant from which a cause counts |
+//! | volatile | of a person: time alone may change the code otherwise than by one end of a rule |
+//! | window | when a case (or an exposed person) infects |
+
 pub mod cli;
 pub mod diff;
 pub mod evaluate;

@@ -45,7 +45,8 @@ fn differences(program: &Program, golden: &Golden, case: &Case) -> Vec<String> {
     for line in golden.facts.lines().chain(case.facts.lines()).filter(|line| !line.is_empty()) {
         let fact: serde_json::Value = serde_json::from_str(line).expect("JSON");
         let rows = by_table.entry(fact["table"].as_str().expect("a table").to_owned()).or_default();
-        *rows += &format!("{}\n", fact["row"]);
+        rows.push_str(&fact["row"].to_string());
+        rows.push('\n');
     }
     let folder = tempfile::tempdir().expect("a folder");
     for (table, rows) in &by_table {

@@ -1,5 +1,7 @@
 //! The one integration binary: each test module on a line.
+#![expect(unreachable_pub, reason = "a test binary has no outside; `pub` says what a module offers the others")]
 
 mod agreement;
 mod golden;
+mod tidy;
 mod worlds;

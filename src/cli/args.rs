@@ -20,15 +20,15 @@ const EXIT_CODES: &str = "Exit codes:
 /// The health-code engine: recomputes every code from facts and rules, and says why.
 #[derive(Debug, Parser)]
 #[command(name = "sanma", version, about, after_help = EXIT_CODES)]
-pub struct Cli {
+pub(super) struct Cli {
     /// The command.
     #[command(subcommand)]
-    pub command: Command,
+    pub(super) command: Command,
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Load every fact, recompute every code, write codes, changes and rejections
     Recompute(RecomputeArgs),
     /// Say why a person has the code they have
@@ -48,73 +48,74 @@ pub enum Command {
 
 /// Which facts, under which rules, when.
 #[derive(Args, Debug)]
-pub struct Question {
+pub(super) struct Question {
     /// Directory of facts: <table>.parquet|arrow|csv|ndjson (the last two also .gz or .zst), or folders of such files
     #[arg(long, value_name = "DIR")]
-    pub data: PathBuf,
+    pub(super) data: PathBuf,
     /// A jurisdiction (huzhou: its set in force at --as-of), a set's name (huzhou-2020-02-16) or a file
     #[arg(long, value_name = "NAME|FILE")]
-    pub rules: String,
+    pub(super) rules: String,
     /// The instant of the codes: 2020-02-18T00:00:00+08:00, or 2020-02-18 for its midnight at +08:00; now if left out
     #[arg(long, value_name = "INSTANT", value_parser = instant)]
-    pub as_of: Option<Timestamp>,
+    pub(super) as_of: Option<Timestamp>,
     /// Threads to use; as many as there are processors if left out
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub threads: Option<u16>,
+    pub(super) threads: Option<u16>,
 }
 
 /// What was typed after `sanma recompute`.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that was typed")]
 #[derive(Args, Debug)]
-pub struct RecomputeArgs {
+pub(super) struct RecomputeArgs {
     /// Which facts, rules and instant.
     #[command(flatten)]
-    pub question: Question,
+    pub(super) question: Question,
     /// Directory for codes, changes and rejections
     #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
+    pub(super) out: PathBuf,
     /// Codes of an earlier run (a file or its directory): write what changed since then
     #[arg(long, value_name = "CODES")]
-    pub previous: Option<PathBuf>,
+    pub(super) previous: Option<PathBuf>,
     /// Format of the outputs
     #[arg(long, value_enum, default_value = "parquet")]
-    pub format: FormatArg,
+    pub(super) format: FormatArg,
     /// Count a change of reasons alone as a change
     #[arg(long, requires = "previous")]
-    pub reasons: bool,
+    pub(super) reasons: bool,
     /// Make an invalid row an error: rejections are written, codes are not
     #[arg(long)]
-    pub strict: bool,
+    pub(super) strict: bool,
     /// Print one JSON object instead of the summary
     #[arg(long)]
-    pub json: bool,
+    pub(super) json: bool,
     /// Print errors only
     #[arg(long, short)]
-    pub quiet: bool,
+    pub(super) quiet: bool,
 }
 
 /// What was typed after `sanma explain`.
 #[derive(Args, Debug)]
-pub struct ExplainArgs {
+pub(super) struct ExplainArgs {
     /// Which facts, rules and instant.
     #[command(flatten)]
-    pub question: Question,
+    pub(super) question: Question,
     /// The person's token
     #[arg(value_name = "PERSON")]
-    pub person: String,
+    pub(super) person: String,
     /// For whom: the person (nobody else is named) or the official who reviews an appeal (with evidence)
     #[arg(long, value_enum, default_value = "person")]
-    pub audience: AudienceArg,
+    pub(super) audience: AudienceArg,
     /// Language
     #[arg(long, value_enum, default_value = "en")]
-    pub lang: LangArg,
+    pub(super) lang: LangArg,
     /// Print JSON
     #[arg(long)]
-    pub json: bool,
+    pub(super) json: bool,
 }
 
 /// Formats of outputs.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum FormatArg {
+pub(super) enum FormatArg {
     /// Apache Parquet
     Parquet,
     /// Comma separated values
@@ -138,7 +139,7 @@ impl From<FormatArg> for OutputFormat {
 
 /// Audiences of an explanation.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum AudienceArg {
+pub(super) enum AudienceArg {
     /// The person with the code
     Person,
     /// The official who reviews an appeal
@@ -147,7 +148,7 @@ pub enum AudienceArg {
 
 /// Languages of an explanation.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum LangArg {
+pub(super) enum LangArg {
     /// 中文
     Zh,
     /// English
@@ -158,7 +159,7 @@ pub enum LangArg {
 ///
 /// # Errors
 /// A sentence on how to write one.
-pub fn instant(text: &str) -> Result<Timestamp, String> {
+pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse_typed(text, UTC_OFFSET_DEFAULT)
         .ok_or_else(|| "write 2020-02-18T00:00:00+08:00, or 2020-02-18 for its midnight at +08:00".to_owned())
 }

@@ -10,13 +10,13 @@ use crate::model::Timestamp;
 use crate::rules::{Catalog, Program};
 
 /// A question, resolved.
-pub struct Setting {
+pub(super) struct Setting {
     /// The rules.
-    pub program: Program,
+    pub(super) program: Program,
     /// T.
-    pub as_of: Timestamp,
+    pub(super) as_of: Timestamp,
     /// The threads.
-    pub pool: ThreadPool,
+    pub(super) pool: ThreadPool,
 }
 
 impl Setting {
@@ -24,7 +24,7 @@ impl Setting {
     ///
     /// # Errors
     /// A rule set that there is not or that has errors; threads that the system does not give.
-    pub fn new(question: &Question) -> Result<Self, Failure> {
+    pub(super) fn new(question: &Question) -> Result<Self, Failure> {
         let as_of = question.as_of.unwrap_or_else(now);
         let catalog = Catalog::shipped().map_err(|errors| Failure::Usage(errors.to_string()))?;
         let program = catalog
@@ -39,7 +39,7 @@ impl Setting {
 }
 
 /// The present instant.
-pub fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     #[expect(
         clippy::disallowed_methods,
         reason = "the command line's default for --as-of; the engine is told the instant"

@@ -17,7 +17,7 @@ use crate::nightly::JobError;
 ///
 /// # Errors
 /// [`Failure`]; also if the person is not known or has no code.
-pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<(), Failure> {
+pub(super) fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let setting = Setting::new(&args.question)?;
     let progress = Progress::new(true);
     let loaded = setting.pool.install(|| ingest::load(&args.question.data, &progress)).map_err(JobError::from)?;

@@ -1,6 +1,7 @@
 //! The command line: `args` is what was typed, `config` what it means, one file a command.
 //!
 //! Invariant: nobody imports `cli`; only here are clocks read, and lines printed.
+#![expect(clippy::print_stderr, reason = "what a command has to say besides its result goes to standard error")]
 
 mod args;
 mod config;

@@ -14,7 +14,7 @@ use crate::nightly::{Phase, Watcher};
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// From now on Ctrl-C (and SIGTERM) lets a job end in order; a second one ends the process at once.
-pub fn catch_interrupts() {
+pub(super) fn catch_interrupts() {
     let caught = ctrlc::set_handler(|| {
         if INTERRUPTED.swap(true, Ordering::SeqCst) {
             std::process::exit(super::EXIT_INTERRUPTED.into());
@@ -25,7 +25,7 @@ pub fn catch_interrupts() {
 }
 
 /// Watches a job for a person.
-pub struct Progress {
+pub(super) struct Progress {
     shown: Shown,
     bar: ProgressBar,
     phases: Mutex<Vec<(Phase, Instant)>>,
@@ -40,7 +40,7 @@ enum Shown {
 
 impl Progress {
     /// A watcher that shows what fits standard error, or nothing.
-    pub fn new(quiet: bool) -> Self {
+    pub(super) fn new(quiet: bool) -> Self {
         let shown = match (quiet, std::io::stderr().is_terminal()) {
             (true, _) => Shown::Nothing,
             (false, true) => Shown::Bars,
@@ -58,7 +58,7 @@ impl Progress {
     }
 
     /// The phases so far and how long each took; the last one until now. Clears the bar.
-    pub fn finish(&self) -> Vec<(Phase, Duration)> {
+    pub(super) fn finish(&self) -> Vec<(Phase, Duration)> {
         self.bar.finish_and_clear();
         #[expect(clippy::disallowed_methods, reason = "the command line measures; the engine does not look at a clock")]
         let now = Instant::now();

@@ -21,7 +21,7 @@ const SUMMARY_ROWS_MAX: usize = 12;
 ///
 /// # Errors
 /// [`Failure`].
-pub fn run(args: &RecomputeArgs, out: &mut dyn Write) -> Result<(), Failure> {
+pub(super) fn run(args: &RecomputeArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let setting = Setting::new(&args.question)?;
     let job = Job {
         data: &args.question.data,

@@ -29,6 +29,9 @@ pub struct ReasonLists {
 
 impl ReasonLists {
     /// The number of a list.
+    ///
+    /// # Panics
+    /// If there are 2^32 different lists, of at most 64 rules of two rule sets.
     pub fn number(&mut self, list: Vec<String>) -> ListId {
         if let Some(&number) = self.numbers.get(&list) {
             return number;
@@ -69,7 +72,7 @@ pub struct Change<'a> {
 }
 
 impl Change<'_> {
-    fn reasons<'l>(state: Option<(Colour, ListId)>, lists: &'l ReasonLists) -> &'l [String] {
+    fn reasons(state: Option<(Colour, ListId)>, lists: &ReasonLists) -> &[String] {
         state.map_or(&[], |(_, list)| lists.get(list))
     }
 

@@ -34,6 +34,9 @@ impl Codes {
 }
 
 /// Computes everybody's code at `at`.
+///
+/// # Panics
+/// If `facts` is of more persons than ids, which its interner rules out.
 #[must_use]
 pub fn recompute(facts: &Facts, program: &Program, at: Timestamp) -> Codes {
     let strata = Strata::new(facts, program, at);

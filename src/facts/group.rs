@@ -58,6 +58,9 @@ pub struct Sparse {
 
 impl Sparse {
     /// The ranges of rows whose keys, in row order, ascend and are below `bound`.
+    ///
+    /// # Panics
+    /// If a key is not below `bound`, or over 32 bits.
     #[must_use]
     pub fn of_ascending(bound: usize, ascending: impl Iterator<Item = usize>) -> Self {
         let mut sparse = Self { present: Bitmap::new(bound), ..Self::default() };

@@ -40,6 +40,9 @@ impl Regions {
     }
 
     /// The number of a region, a new one if it is met for the first time.
+    ///
+    /// # Panics
+    /// Never: there are fewer valid codes than numbers.
     pub fn number(&mut self, region: Region) -> RegionId {
         *self.numbers.entry(region).or_insert_with(|| {
             self.codes.push(region);

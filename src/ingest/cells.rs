@@ -8,13 +8,13 @@ use crate::model::{Column, ColumnType, LabelId, PersonId, PlaceId, Reason, Regio
 
 /// The interners of a load, one a kind of token.
 #[derive(Default)]
-pub struct Interners {
+pub(super) struct Interners {
     /// Persons.
-    pub persons: Interner,
+    pub(super) persons: Interner,
     /// Places.
-    pub places: Interner,
+    pub(super) places: Interner,
     /// Labels: enterprises and reasons.
-    pub labels: Interner,
+    pub(super) labels: Interner,
 }
 
 impl Interners {

@@ -46,8 +46,8 @@ fn io(file: &SourceFile, cause: std::io::Error) -> IngestError {
     IngestError::Io { path: file.path.clone(), place: Place::Whole, cause }
 }
 
-fn corrupt(file: &SourceFile, place: Place, detail: impl ToString) -> IngestError {
-    IngestError::Corrupt { path: file.path.clone(), place, column: None, detail: detail.to_string() }
+fn corrupt(file: &SourceFile, place: Place, detail: impl Into<String>) -> IngestError {
+    IngestError::Corrupt { path: file.path.clone(), place, column: None, detail: detail.into() }
 }
 
 /// Decoders are fed bytes from the world; where one of them panics on damage, that is an error of the file.
@@ -339,7 +339,7 @@ fn take_batch<C: Decode>(
     first_row: u64,
     part: &mut Part<C>,
 ) {
-    let chunk = decoder.decode(batch);
+    let chunk = decoder.chunk(batch);
     part.take(&chunk, &file.name, |row| first_row + row as u64, |row| row_json(file.table, batch, row));
 }
 
@@ -357,7 +357,7 @@ impl<'a> Decoder<'a> {
         Self { table, source, interners, dictionaries }
     }
 
-    fn decode(&mut self, batch: &RecordBatch) -> Chunk {
+    fn chunk(&mut self, batch: &RecordBatch) -> Chunk {
         let cells =
             self.table.columns().iter().enumerate().map(|(index, column)| match batch.column_by_name(column.name) {
                 Some(array) => self.decode_column(index, column, array),
@@ -377,21 +377,21 @@ impl<'a> Decoder<'a> {
             return Cells::ABSENT;
         }
         let known = self.dictionaries[index].take().filter(|(seen, _)| Arc::ptr_eq(seen, values));
-        let (seen, decoded) =
+        let (values, decoded) =
             known.unwrap_or_else(|| (Arc::clone(values), decode_array(column, values, self.interners)));
         let cells = expand(array, &dictionary.normalized_keys(), &decoded);
-        self.dictionaries[index] = Some((seen, decoded));
+        self.dictionaries[index] = Some((values, decoded));
         cells
     }
 }
 
 /// A dictionary column, row by row.
 fn expand(array: &dyn Array, keys: &[usize], values: &Cells) -> Cells {
-    let fault = |row: usize, key: usize| {
+    let judge = |row: usize, key: usize| {
         if array.is_null(row) { Fault::Null as u8 } else { values.faults.get(key).copied().unwrap_or(0) }
     };
-    let faulty = array.null_count() > 0 || values.faults.iter().any(|&fault| fault != 0);
-    let faults = if faulty { keys.iter().enumerate().map(|(row, &key)| fault(row, key)).collect() } else { Vec::new() };
+    let any = array.null_count() > 0 || values.faults.iter().any(|&code| code != 0);
+    let faults = if any { keys.iter().enumerate().map(|(row, &key)| judge(row, key)).collect() } else { Vec::new() };
     let expanded = match &values.values {
         Values::Token(ids) => {
             Values::Token(keys.iter().map(|&key| ids.get(key).copied().unwrap_or_default()).collect())

@@ -18,7 +18,7 @@ mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
@@ -228,7 +228,7 @@ fn load_file<C: Decode>(
             }
             Err(error) => {
                 // Of several broken row groups the first is named, whichever thread met one first.
-                let mut first = failed.lock().unwrap_or_else(|bad| bad.into_inner());
+                let mut first = failed.lock().unwrap_or_else(PoisonError::into_inner);
                 if first.as_ref().is_none_or(|(earlier, _)| number < *earlier) {
                     *first = Some((number, error));
                 }
@@ -236,7 +236,7 @@ fn load_file<C: Decode>(
             }
         })
         .collect();
-    match failed.into_inner().unwrap_or_else(|bad| bad.into_inner()) {
+    match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some((_, error)) => Err(error),
         None => Ok(parts),
     }

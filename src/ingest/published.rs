@@ -52,8 +52,9 @@ impl Published {
         }
         published.sort();
         let person = |row: &Row| &published.tokens[row.begin..row.end];
-        if let Some(pair) = published.rows.windows(2).find(|pair| person(&pair[0]) == person(&pair[1])) {
-            let detail = format!("person {:?} is there twice", person(&pair[0]));
+        let mut pairs = published.rows.iter().zip(published.rows.iter().skip(1));
+        if let Some((twice, _)) = pairs.find(|(row, next)| person(row) == person(next)) {
+            let detail = format!("person {:?} is there twice", person(twice));
             return Err(IngestError::Corrupt { path, place: Place::Whole, column: Some("person".into()), detail });
         }
         Ok(published)
@@ -77,14 +78,14 @@ impl Published {
 
     fn sort(&mut self) {
         let Self { tokens, rows } = self;
-        let person = |row: &Row| tokens[row.begin..row.end].as_bytes();
+        let person = |row: &Row| &tokens.as_bytes()[row.begin..row.end];
         if !rows.is_sorted_by(|left, right| person(left) <= person(right)) {
             rows.sort_by(|left, right| person(left).cmp(person(right)));
         }
     }
 
     fn read_parquet(&mut self, path: &Path, lists: &mut ReasonLists) -> Result<(), IngestError> {
-        let corrupt = |detail: parquet::errors::ParquetError| corrupt(path, Place::Whole, detail);
+        let corrupt = |detail: parquet::errors::ParquetError| corrupt(path, Place::Whole, &detail);
         let builder = ParquetRecordBatchReaderBuilder::try_new(open(path)?).map_err(corrupt)?;
         let reader = builder.with_batch_size(DECODE_ROWS_MAX).build().map_err(corrupt)?;
         self.read_batches(path, reader, lists)
@@ -92,7 +93,7 @@ impl Published {
 
     fn read_arrow(&mut self, path: &Path, lists: &mut ReasonLists) -> Result<(), IngestError> {
         let reader = FileReader::try_new(BufReader::new(open(path)?), None)
-            .map_err(|detail| corrupt(path, Place::Whole, detail))?;
+            .map_err(|detail| corrupt(path, Place::Whole, &detail))?;
         self.read_batches(path, reader, lists)
     }
 
@@ -104,8 +105,8 @@ impl Published {
     ) -> Result<(), IngestError> {
         for (number, batch) in reader.enumerate() {
             let place = Place::Batch(number);
-            let batch = batch.map_err(|detail| corrupt(path, place, detail))?;
-            self.read_batch(&batch, lists).map_err(|detail| corrupt(path, place, detail))?;
+            let batch = batch.map_err(|detail| corrupt(path, place, &detail))?;
+            self.read_batch(&batch, lists).map_err(|detail| corrupt(path, place, &detail))?;
         }
         Ok(())
     }
@@ -141,10 +142,10 @@ impl Published {
         let mut reader = csv::Reader::from_reader(BufReader::new(open(path)?));
         for (line, record) in (2..).zip(reader.deserialize::<Line>()) {
             let place = Place::Line(line);
-            let record = record.map_err(|detail| corrupt(path, place, detail))?;
+            let record = record.map_err(|detail| corrupt(path, place, &detail))?;
             let items = record.reasons.split(';').filter(|item| !item.is_empty()).map(str::to_owned);
             let list = lists.number(items.collect());
-            self.push(&record.person, &record.colour, list).map_err(|detail| corrupt(path, place, detail))?;
+            self.push(&record.person, &record.colour, list).map_err(|detail| corrupt(path, place, &detail))?;
         }
         Ok(())
     }
@@ -159,15 +160,15 @@ impl Published {
         for (line, text) in (1..).zip(BufReader::new(open(path)?).lines()) {
             let place = Place::Line(line);
             let text = text.map_err(|cause| IngestError::Io { path: path.to_owned(), place, cause })?;
-            let record: Line = serde_json::from_str(&text).map_err(|detail| corrupt(path, place, detail))?;
+            let record: Line = serde_json::from_str(&text).map_err(|detail| corrupt(path, place, &detail))?;
             let list = lists.number(record.reasons);
-            self.push(&record.person, &record.colour, list).map_err(|detail| corrupt(path, place, detail))?;
+            self.push(&record.person, &record.colour, list).map_err(|detail| corrupt(path, place, &detail))?;
         }
         Ok(())
     }
 }
 
-fn corrupt(path: &Path, place: Place, detail: impl ToString) -> IngestError {
+fn corrupt(path: &Path, place: Place, detail: &dyn std::fmt::Display) -> IngestError {
     IngestError::Corrupt { path: path.to_owned(), place, column: None, detail: detail.to_string() }
 }
 

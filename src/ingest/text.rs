@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use csv::ByteRecord;
@@ -57,7 +57,7 @@ pub(super) fn run<C: Decode>(
     let (shape, splitter) = match file.format {
         Format::Csv(_) => {
             let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(reader);
-            let shape = csv_shape(file, &mut reader, &mut extra.lock().unwrap_or_else(|bad| bad.into_inner()))?;
+            let shape = csv_shape(file, &mut reader, &mut extra.lock().unwrap_or_else(PoisonError::into_inner))?;
             (shape, Splitter::Csv { reader, line_shift })
         }
         _ => (Shape::Json, Splitter::Json { reader, line: 0 }),
@@ -79,7 +79,7 @@ pub(super) fn run<C: Decode>(
     split?;
     let mut parts: Vec<Done<C>> = parts.into_iter().collect();
     parts.sort_unstable_by_key(|(number, _)| *number);
-    let extra = extra.into_inner().unwrap_or_else(|bad| bad.into_inner());
+    let extra = extra.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok((parts.into_iter().map(|(_, part)| part).collect(), extra))
 }
 
@@ -255,7 +255,7 @@ fn csv_part<C: Decode>(
             good.push((line, record));
         } else {
             let fields: Vec<Value> = record.iter().map(|field| String::from_utf8_lossy(field).into()).collect();
-            part.rejections.push(malformed(file, line, Value::Array(fields)));
+            part.rejections.push(malformed(file, line, &Value::Array(fields)));
         }
     }
     let cells = file.table.columns().iter().zip(field_of).map(|(column, field)| match field {
@@ -295,11 +295,11 @@ fn json_part<C: Decode>(
             good.push((line, object));
         } else {
             let text = String::from_utf8_lossy(text.trim_ascii()).into_owned();
-            part.rejections.push(malformed(file, line, Value::String(text)));
+            part.rejections.push(malformed(file, line, &Value::String(text)));
         }
     }
     if !unknown.is_empty() {
-        extra.lock().unwrap_or_else(|bad| bad.into_inner()).append(&mut unknown);
+        extra.lock().unwrap_or_else(PoisonError::into_inner).append(&mut unknown);
     }
     let cells = file.table.columns().iter().map(|column| {
         let raw = good.iter().map(|(_, object)| match object.get(column.name) {
@@ -314,7 +314,7 @@ fn json_part<C: Decode>(
     part
 }
 
-fn malformed(file: &SourceFile, line: u64, row: Value) -> Rejection {
+fn malformed(file: &SourceFile, line: u64, row: &Value) -> Rejection {
     Rejection {
         table: file.table,
         id: None,

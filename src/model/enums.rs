@@ -20,6 +20,7 @@ pub trait ClosedEnum: Copy + Eq + 'static {
     }
 
     /// The value so spelt, or `None`.
+    #[must_use]
     fn parse(text: &str) -> Option<Self> {
         Self::NAMES.iter().position(|&name| name == text).map(|index| Self::ALL[index])
     }

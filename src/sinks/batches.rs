@@ -38,10 +38,11 @@ fn text_lists<'a, L: Iterator<Item = &'a str>>(lists: impl Iterator<Item = L>) -
 
 fn instants(values: impl Iterator<Item = Timestamp>) -> ArrayRef {
     let values = values.map(|value| value.finite().map(|finite| finite.0));
-    Arc::new(TimestampMicrosecondArray::from_iter(values).with_timezone("UTC"))
+    Arc::new(values.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
 }
 
 /// `codes`: a batch by call, lazily, in the order of the persons' bytes.
+#[must_use]
 pub fn code_batches<'a>(
     facts: &'a Facts,
     program: &'a Program,
@@ -69,6 +70,7 @@ pub fn code_batches<'a>(
 }
 
 /// `changes`, in the order given.
+#[must_use]
 pub fn change_batches<'a>(
     changes: &'a [Change<'a>],
     lists: &'a ReasonLists,
@@ -95,6 +97,7 @@ pub fn change_batches<'a>(
 }
 
 /// `rejections`, in the order given.
+#[must_use]
 pub fn rejection_batches(rejections: &[Rejection]) -> Vec<impl Fn() -> RecordBatch + Send + Sync + '_> {
     let chunks = rejections.chunks(OUTPUT_ROWS_MAX);
     chunks
@@ -102,7 +105,7 @@ pub fn rejection_batches(rejections: &[Rejection]) -> Vec<impl Fn() -> RecordBat
             move || {
                 let columns = vec![
                     texts(chunk.iter().map(|rejection| Some(rejection.table.name()))),
-                    Arc::new(UInt64Array::from_iter(chunk.iter().map(|rejection| rejection.id))) as ArrayRef,
+                    Arc::new(chunk.iter().map(|rejection| rejection.id).collect::<UInt64Array>()) as ArrayRef,
                     texts(chunk.iter().map(|rejection| Some(rejection.reason.name()))),
                     texts(chunk.iter().map(|rejection| rejection.column)),
                     texts(chunk.iter().map(|rejection| Some(rejection.row.as_str()))),

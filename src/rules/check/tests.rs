@@ -1,3 +1,5 @@
+//! What a rule file may say, and what the checker answers where it says something else.
+
 use super::*;
 use crate::model::{CaseKind, Level, QuarantineKind, Setting, Symptom, Timestamp};
 use crate::rules::{Cause, ContactRule, Release};
