@@ -150,3 +150,17 @@ fn words_that_promise_nothing_stay_out() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[test]
+fn the_page_on_data_names_every_column_and_reason() {
+    use sanma::model::{ClosedEnum as _, Reason, Table};
+    let page = fs::read_to_string(top().join("docs/data.md")).expect("readable");
+    let named = |word: &str| page.contains(&format!("`{word}`"));
+    for table in Table::ALL {
+        let columns = table.columns().iter().map(|column| column.name);
+        let missing: Vec<&str> = columns.chain([table.name()]).filter(|word| !named(word)).collect();
+        assert!(missing.is_empty(), "docs/data.md does not name {missing:?} of {}", table.name());
+    }
+    let missing: Vec<&&str> = Reason::NAMES.iter().filter(|reason| !named(reason)).collect();
+    assert!(missing.is_empty(), "docs/data.md does not name {missing:?}");
+}

@@ -162,7 +162,10 @@ fn shapes_draw_every_layout() {
     for format in Format::ALL {
         assert!(layouts.contains(&Layout::File(format)), "{format:?}");
     }
-    let mixed = |layout: &Layout| matches!(layout, Layout::Folder(files) if files.contains(&Format::Parquet) && files.contains(&Format::Ndjson(Packing::Zstd)));
+    let mixed = |layout: &Layout| {
+        let Layout::Folder(files) = layout else { return false };
+        files.contains(&Format::Parquet) && files.contains(&Format::Ndjson(Packing::Zstd))
+    };
     assert!(layouts.iter().any(mixed));
 }
 
