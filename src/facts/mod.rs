@@ -5,7 +5,7 @@
 //!
 //! Invariants: a [`Facts`] never changes once built; nothing here depends on a rule set or an instant.
 //!
-//! Cost: building is a counting sort a table, all tables side by side. A contact is kept once, and named at both ends by the
+//! Cost: building is a counting sort a table, the large tables side by side. A contact is kept once, and named at both ends by the
 //! neighbour (4 bytes) and its row (4 bytes): a pass over neighbours reads 4 bytes an end and follows the row on a hit only.
 
 mod bitmap;
@@ -15,6 +15,8 @@ mod regions;
 pub use bitmap::Bitmap;
 pub use group::{Offsets, Sparse, group};
 pub use regions::{RegionId, Regions};
+
+use rayon::prelude::*;
 
 use crate::intern::Tokens;
 use crate::model::facts::{
@@ -133,17 +135,22 @@ impl Facts {
             findings,
             reviews,
         } = tables;
-        let mut facts = Self { people, contacts, reviews, regions: Regions::new(risk_areas), ..Self::default() };
-        (facts.declarations, facts.declarations_of) = by_person(
-            people,
-            declarations,
-            |table| &table.person,
-            |table, row| (table.declared_at[row], table.id[row]),
+        let mut facts = Self { people, reviews, names, regions: Regions::new(risk_areas), ..Self::default() };
+        let (declared, (stayed, neighbours)) = rayon::join(
+            || by_person(people, declarations, |table| &table.person, |table, row| table.declared_at[row]),
+            || {
+                rayon::join(
+                    || by_person(people, stays, |table| &table.person, |table, row| table.entered_at[row]),
+                    || neighbours_of(people, &contacts),
+                )
+            },
         );
+        (facts.declarations, facts.declarations_of) = declared;
+        (facts.stays, facts.stays_of) = stayed;
+        (facts.contacts_of, facts.neighbours, facts.contact_rows) = neighbours;
+        facts.contacts = contacts;
         (facts.checkins, facts.checkins_of) =
             by_person(people, checkins, |table| &table.person, |table, row| table.reported_at[row]);
-        (facts.stays, facts.stays_of) =
-            by_person(people, stays, |table| &table.person, |table, row| table.entered_at[row]);
         (facts.cases, facts.cases_of) =
             few_by_person(people, cases, |table| &table.person, |table, row| table.reported_at[row]);
         (facts.quarantines, facts.quarantines_of) =
@@ -154,30 +161,9 @@ impl Facts {
             few_by_person(people, whitelist, |table| &table.person, |table, row| table.from_at[row]);
         (facts.findings, facts.findings_of) =
             few_by_person(people, findings, |table| &table.person, |table, row| table.found_at[row]);
-        facts.names = names;
-        facts.index_contacts();
         facts.number_regions();
         facts.index_case_stays();
         facts
-    }
-
-    /// The neighbours of every person: each contact appears at both ends.
-    fn index_contacts(&mut self) {
-        let ends = self.contacts.person_a.iter().chain(&self.contacts.person_b).map(|person| person.index());
-        let (offsets, order) = group(self.people, ends);
-        let contacts = self.contacts.len();
-        let row_of = |end: u32| end as usize % contacts;
-        let other = |end: u32| {
-            let row = row_of(end);
-            if (end as usize) < contacts { self.contacts.person_b[row] } else { self.contacts.person_a[row] }
-        };
-        self.neighbours = order.iter().map(|&end| other(end)).collect();
-        self.contact_rows = order;
-        let count = u32::try_from(contacts).expect("a table has fewer than 2^32 rows");
-        for end in &mut self.contact_rows {
-            *end %= count.max(1);
-        }
-        self.contacts_of = offsets;
     }
 
     fn number_regions(&mut self) {
@@ -232,43 +218,46 @@ impl Facts {
     }
 }
 
-/// The order of rows by person and then by `then`, with the ranges.
-fn order_by_person<C: TableColumns, K: Ord>(
-    people: usize,
-    table: &C,
-    person: impl Fn(&C) -> &Vec<PersonId>,
-    then: impl Fn(&C, usize) -> K,
-) -> (Offsets, Vec<u32>) {
-    let (offsets, mut order) = group(people, person(table).iter().map(|person| person.index()));
-    for key in 0..people {
-        let rows = &mut order[offsets.range(key)];
-        if rows.len() > 1 {
-            rows.sort_unstable_by_key(|&row| (then(table, row as usize), table.ids()[row as usize]));
-        }
-    }
-    (offsets, order)
+/// The neighbours of every person and the rows of the contacts with them, by person: each contact appears at both ends.
+fn neighbours_of(people: usize, contacts: &Contacts) -> (Offsets, Vec<PersonId>, Vec<u32>) {
+    let ends = contacts.person_a.iter().chain(&contacts.person_b).map(|person| person.index());
+    let (offsets, mut rows) = group(people, ends);
+    let count = u32::try_from(contacts.len()).expect("a table has fewer than 2^32 rows");
+    // Ends are numbered through: those of `person_a`, then those of `person_b`.
+    let neighbours = rows.par_iter().map(|&end| match end.checked_sub(count) {
+        None => contacts.person_b[end as usize],
+        Some(row) => contacts.person_a[row as usize],
+    });
+    let neighbours = neighbours.collect();
+    rows.par_iter_mut().for_each(|end| *end = end.checked_sub(count).unwrap_or(*end));
+    (offsets, neighbours, rows)
 }
 
+/// A table in the order of persons, then of `then` and id, with the ranges.
 fn by_person<C: TableColumns, K: Ord>(
     people: usize,
     mut table: C,
-    person: impl Fn(&C) -> &Vec<PersonId>,
-    then: impl Fn(&C, usize) -> K,
+    person: impl Fn(&C) -> &Vec<PersonId> + Sync,
+    then: impl Fn(&C, usize) -> K + Sync,
 ) -> (C, Offsets) {
-    let (offsets, order) = order_by_person(people, &table, person, then);
+    let (offsets, mut order) = group(people, person(&table).iter().map(|person| person.index()));
+    let persons = person(&table);
+    order.par_chunk_by_mut(|&left, &right| persons[left as usize] == persons[right as usize]).for_each(|rows| {
+        rows.sort_unstable_by_key(|&row| (then(&table, row as usize), table.ids()[row as usize]));
+    });
     table.permute(&order);
     (table, offsets)
 }
 
 /// As [`by_person`], for tables in which few persons have rows: a sort of those rows, no offset a person.
-fn few_by_person<C: TableColumns, K: Ord>(
+fn few_by_person<C: TableColumns, K: Ord + Send>(
     people: usize,
     mut table: C,
-    person: impl Fn(&C) -> &Vec<PersonId>,
-    then: impl Fn(&C, usize) -> K,
+    person: impl Fn(&C) -> &Vec<PersonId> + Sync,
+    then: impl Fn(&C, usize) -> K + Sync,
 ) -> (C, Sparse) {
     let mut order: Vec<u32> = (0u32..).take(table.len()).collect();
-    order.sort_unstable_by_key(|&row| {
+    order.par_sort_unstable_by_key(|&row| {
         let row = row as usize;
         (person(&table)[row], then(&table, row), table.ids()[row])
     });
