@@ -220,7 +220,7 @@ impl Tokens {
     /// If the index is out of range.
     #[must_use]
     pub fn get(&self, index: usize) -> &str {
-        // Only whole `str`s are ever appended, so this cannot fail; a checked conversion of at most 64 bytes is cheap.
+        // Only whole `str`s are ever appended, so this cannot fail; tokens are short, so checking is cheap.
         std::str::from_utf8(token_at(&self.bytes, &self.ends, index)).expect("tokens are UTF-8")
     }
 

@@ -20,6 +20,8 @@ pub const TEXT_BLOCK_ROWS_MAX: usize = 8_192;
 pub const TEXT_BLOCKS_PENDING_MAX: usize = 8;
 /// Longest line of NDJSON in bytes.
 pub const TEXT_LINE_BYTES_MAX: usize = 1 << 24;
+/// Most rows of a table: they are numbered by 32 bits, and both ends of a contact are.
+pub const TABLE_ROWS_MAX: usize = u32::MAX as usize / 2;
 /// People evaluated by one task of the pool: enough to hide its cost, few enough that threads finish together.
 pub const PEOPLE_PER_TASK: usize = 4_096;
 /// Most rows in one batch of an output.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use crate::diff::{self, Change, Entry, ReasonLists};
+use crate::diff::{self, Change, ReasonLists};
 use crate::evaluate::{self, Codes};
 use crate::facts::{Facts, Names};
 use crate::ingest::{self, IngestError, Loaded, Observer, Published};
@@ -102,13 +102,13 @@ impl JobError {
 pub struct Report {
     /// Persons with a code, by colour.
     pub colours: BTreeMap<Colour, u64>,
-    /// Persons known by any fact, with a code or not.
-    pub persons_known: u64,
     /// Persons for whom a rule is active and not excused, in rule order.
     pub by_rule: Vec<(String, u64)>,
     /// Persons with a code, by county (or city, province) of residence and colour.
     pub by_district: BTreeMap<Region, BTreeMap<Colour, u64>>,
-    /// Changes by transition, `None` for no code. Empty without earlier codes.
+    /// Whether there were earlier codes to compare with.
+    pub compared: bool,
+    /// Changes by transition, `None` for no code.
     pub transitions: BTreeMap<(Option<Colour>, Option<Colour>), u64>,
     /// Rows of `changes`.
     pub changes: u64,
@@ -130,7 +130,6 @@ pub struct Report {
 /// [`JobError`]; outputs of an earlier run are then as they were (but for `rejections` of a strict job).
 pub fn run(job: &Job<'_>, watcher: &dyn Watcher) -> Result<Report, JobError> {
     watcher.phase(Phase::Load);
-    std::fs::create_dir_all(job.out).map_err(|cause| JobError::OutDirectory { path: job.out.to_owned(), cause })?;
     let mut lists = ReasonLists::default();
     let published = job.previous.map(|path| Published::read(path, &mut lists)).transpose()?;
     let mut report = Report::default();
@@ -142,11 +141,19 @@ pub fn run(job: &Job<'_>, watcher: &dyn Watcher) -> Result<Report, JobError> {
     rejections.extend(refused_modifications(&facts, job));
     rejections.sort_by(|left, right| place_of(left).cmp(&place_of(right)));
 
+    summarise(&facts.facts, job, &codes, &rejections, &mut report);
+    if watcher.interrupted() {
+        return Err(IngestError::Interrupted.into());
+    }
+
     watcher.phase(Phase::Write);
-    let entries = diff::entries(&facts.facts, job.program, &codes, &mut lists);
-    let changes =
-        published.as_ref().map(|published| diff::changes(&published.entries(), &entries, job.reasons, &lists));
-    summarise(&facts.facts, job, &entries, &codes, &rejections, &mut report);
+    make_out(job)?;
+    let entries = published.as_ref().map(|_| diff::entries(&facts.facts, job.program, &codes, &mut lists));
+    let changes = published
+        .as_ref()
+        .zip(entries.as_ref())
+        .map(|(published, entries)| diff::changes(&published.entries(), entries, job.reasons, &lists));
+    report.compared = changes.is_some();
     for change in changes.iter().flatten() {
         let colour = |state: Option<(Colour, _)>| state.map(|(colour, _)| colour);
         *report.transitions.entry((colour(change.before), colour(change.after))).or_default() += 1;
@@ -174,14 +181,16 @@ fn load(job: &Job<'_>, watcher: &dyn Watcher, report: &mut Report) -> Result<(So
     Ok((Sourced { facts, sources }, rejections))
 }
 
-fn place_of(rejection: &Rejection) -> (Table, &str, u64) {
-    (rejection.table, &rejection.source, rejection.offset)
+/// A total order, so that rejections of one place stand in one order, too.
+fn place_of(rejection: &Rejection) -> (Table, &str, u64, Reason, Option<u64>, &str) {
+    (rejection.table, &rejection.source, rejection.offset, rejection.reason, rejection.id, &rejection.row)
 }
 
 fn refuse_invalid(job: &Job<'_>, watcher: &dyn Watcher, rejections: &[Rejection]) -> Result<(), JobError> {
     if !job.strict || rejections.is_empty() {
         return Ok(());
     }
+    make_out(job)?;
     let file = path_of(job, "rejections");
     sinks::commit(vec![stage_rejections(job, watcher, rejections)?])?;
     Err(JobError::Strict { rows: rejections.len(), file })
@@ -227,29 +236,17 @@ fn declaration_json(facts: &Facts, row: usize) -> Value {
     Value::Object(object)
 }
 
-fn summarise(
-    facts: &Facts,
-    job: &Job<'_>,
-    entries: &[Entry<'_>],
-    codes: &Codes,
-    rejections: &[Rejection],
-    report: &mut Report,
-) {
-    report.persons_known = facts.people as u64;
+fn summarise(facts: &Facts, job: &Job<'_>, codes: &Codes, rejections: &[Rejection], report: &mut Report) {
     report.facts = Table::ALL.into_iter().map(|table| (table, facts.rows_of(table) as u64)).collect();
     report.colours = Colour::ALL.iter().map(|&colour| (colour, 0)).collect();
-    for entry in entries {
-        *report.colours.entry(entry.colour).or_default() += 1;
-    }
     let mut by_rule = vec![0u64; job.program.rules.len()];
     for (person, code) in codes.iter() {
+        *report.colours.entry(code.colour).or_default() += 1;
         for rule in code.reasons.iter() {
             by_rule[usize::from(rule.0)] += 1;
         }
         if let Some(row) = evaluate::standing_declaration(facts, job.program, person, job.as_of) {
-            let residence = facts.declarations.residence[row];
-            let street = residence.code() > 999_999;
-            let district = if street { residence.parent().unwrap_or(residence) } else { residence };
+            let district = facts.declarations.residence[row].district();
             *report.by_district.entry(district).or_default().entry(code.colour).or_default() += 1;
         }
     }
@@ -259,8 +256,27 @@ fn summarise(
     }
 }
 
+fn make_out(job: &Job<'_>) -> Result<(), JobError> {
+    std::fs::create_dir_all(job.out).map_err(|cause| JobError::OutDirectory { path: job.out.to_owned(), cause })
+}
+
 fn path_of(job: &Job<'_>, output: &str) -> PathBuf {
     job.out.join(format!("{output}.{}", job.format.extension()))
+}
+
+/// Warnings about outputs of earlier runs that this run leaves beside its own.
+fn stale_outputs(job: &Job<'_>, compared: bool) -> Vec<String> {
+    let mut stale = Vec::new();
+    for format in [OutputFormat::Parquet, OutputFormat::Csv, OutputFormat::Ndjson, OutputFormat::Arrow] {
+        for output in ["codes", "changes", "rejections"] {
+            let written = format == job.format && (output != "changes" || compared);
+            let path = job.out.join(format!("{output}.{}", format.extension()));
+            if !written && path.exists() {
+                stale.push(format!("{} is of an earlier run", path.display()));
+            }
+        }
+    }
+    stale
 }
 
 fn stage_rejections(job: &Job<'_>, watcher: &dyn Watcher, rejections: &[Rejection]) -> Result<Staged, SinkError> {
@@ -293,9 +309,8 @@ fn write(
             sinks::write_batches(out, &changes_path, job.format, &changes_schema(), &batches, &interrupted)
         })?);
         report.outputs.push(changes_path);
-    } else if changes_path.exists() {
-        report.warnings.push(format!("{} is of an earlier run: this one had no --previous", changes_path.display()));
     }
+    report.warnings.extend(stale_outputs(job, changes.is_some()));
     let codes_path = path_of(job, "codes");
     staged.push(Staged::write(&codes_path, |out| {
         let batches = sinks::code_batches(facts, job.program, codes);

@@ -68,13 +68,25 @@ fn named(text: &str) -> BTreeSet<String> {
     let mut found: BTreeSet<String> = BTreeSet::new();
     for (at, _) in text.match_indices("crate::") {
         let rest = &text[at + "crate::".len()..];
-        match rest.strip_prefix('{') {
-            Some(group) => {
-                let group = group.split('}').next().unwrap_or_default();
-                found.extend(group.split(',').map(|item| word(item.trim_start())));
+        let Some(group) = rest.strip_prefix('{') else {
+            found.insert(word(rest));
+            continue;
+        };
+        // The items of the group itself, not those of groups inside it.
+        let (mut depth, mut begins_item) = (1, true);
+        for (at, letter) in group.char_indices() {
+            match letter {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth == 1 => begins_item = true,
+                letter if begins_item && depth == 1 && !letter.is_whitespace() => {
+                    found.insert(word(&group[at..]));
+                    begins_item = false;
+                }
+                _ => {}
             }
-            None => {
-                found.insert(word(rest));
+            if depth == 0 {
+                break;
             }
         }
     }

@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
-use super::Failure;
 use super::args::{AudienceArg, ExplainArgs, LangArg};
 use super::config::Setting;
 use super::progress::Progress;
+use super::{Failure, say};
 use crate::explain::{self, Audience, Language, Names, Words};
 use crate::facts;
 use crate::gazetteer;
@@ -21,7 +21,13 @@ pub(super) fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<(), Failure
     let setting = Setting::new(&args.question)?;
     let progress = Progress::new(true);
     let loaded = setting.pool.install(|| ingest::load(&args.question.data, &progress)).map_err(JobError::from)?;
-    let Loaded { tables, persons, places, labels, .. } = loaded;
+    let Loaded { tables, persons, places, labels, rejections, warnings, .. } = loaded;
+    for warning in &warnings {
+        say(&format!("warning: {warning}"));
+    }
+    if !rejections.is_empty() {
+        say(&format!("warning: {} invalid rows are left out; recompute lists them", rejections.len()));
+    }
     let unknown = || {
         let message = format!("nobody is called {:?} in {}", args.person, args.question.data.display());
         Failure::Job(anyhow::Error::msg(message))

@@ -1,7 +1,6 @@
 //! The command line: `args` is what was typed, `config` what it means, one file a command.
 //!
 //! Invariant: nobody imports `cli`; only here are clocks read, and lines printed.
-#![expect(clippy::print_stderr, reason = "what a command has to say besides its result goes to standard error")]
 
 mod args;
 mod config;
@@ -72,7 +71,7 @@ pub fn main() -> ExitCode {
         Err(Failure::Interrupted) => (EXIT_INTERRUPTED, "interrupted; nothing was changed".to_owned()),
         Err(Failure::Job(error)) => (EXIT_FAILURE, format!("{error:#}")),
     };
-    eprintln!("sanma: {message}");
+    say(&format!("sanma: {message}"));
     ExitCode::from(code)
 }
 
@@ -96,6 +95,11 @@ fn dispatch(command: &Command, styled: bool, out: &mut dyn Write) -> Result<(), 
             Ok(())
         }
     }
+}
+
+/// A line on standard error; if nobody listens there, the command goes on.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// The most memory that this process has had, in bytes; 0 where the system does not tell.

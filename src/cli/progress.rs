@@ -14,7 +14,12 @@ use crate::nightly::{Phase, Watcher};
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// From now on Ctrl-C (and SIGTERM) lets a job end in order; a second one ends the process at once.
+///
+/// Under `nohup` nothing is caught: the handler would take the hang-up that the operator wants ignored.
 pub(super) fn catch_interrupts() {
+    if hang_up_is_ignored() {
+        return;
+    }
     let caught = ctrlc::set_handler(|| {
         if INTERRUPTED.swap(true, Ordering::SeqCst) {
             std::process::exit(super::EXIT_INTERRUPTED.into());
@@ -22,6 +27,13 @@ pub(super) fn catch_interrupts() {
     });
     // Without a handler the system's own applies: the process ends, and temporary files may stay.
     drop(caught);
+}
+
+fn hang_up_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // Signal 1 is bit 0.
+    ignored.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & 1 == 1))
 }
 
 /// Watches a job for a person.
@@ -52,7 +64,7 @@ impl Progress {
     fn say(&self, line: &str) {
         match self.shown {
             Shown::Nothing => {}
-            Shown::Lines => eprintln!("{line}"),
+            Shown::Lines => super::say(line),
             Shown::Bars => self.bar.set_message(line.to_owned()),
         }
     }

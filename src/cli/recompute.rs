@@ -9,10 +9,10 @@ use serde_json::{Map, Value, json};
 use super::args::RecomputeArgs;
 use super::config::Setting;
 use super::progress::Progress;
-use super::{Failure, peak_rss_bytes};
+use super::{Failure, peak_rss_bytes, say};
 use crate::gazetteer;
-use crate::model::{ClosedEnum as _, Colour};
-use crate::nightly::{self, Job, Phase, Report};
+use crate::model::{ClosedEnum as _, Colour, Reason};
+use crate::nightly::{self, Job, JobError, Phase, Report};
 
 /// Districts and rules shown in the summary; the JSON has all.
 const SUMMARY_ROWS_MAX: usize = 12;
@@ -36,10 +36,18 @@ pub(super) fn run(args: &RecomputeArgs, out: &mut dyn Write) -> Result<(), Failu
     let progress = Progress::new(args.quiet || args.json);
     let done = setting.pool.install(|| nightly::run(&job, &progress));
     let phases = progress.finish();
-    let report = done?;
+    let report = match done {
+        Err(JobError::Strict { rows, .. }) if args.json => {
+            let object = json!({"error": "strict", "rejections": rows});
+            writeln!(out, "{object}")?;
+            out.flush()?;
+            done?
+        }
+        done => done?,
+    };
     for warning in &report.warnings {
         if !args.quiet {
-            eprintln!("warning: {warning}");
+            say(&format!("warning: {warning}"));
         }
     }
     let run = Run { setting: &setting, report: &report, phases: &phases };
@@ -83,6 +91,12 @@ impl Run<'_> {
         self.report.rejections.values().sum()
     }
 
+    /// Rows read: kept, replaced by a later one of the same id, or refused as invalid.
+    fn rows_read(&self) -> u64 {
+        let refused = self.report.rejections.iter().filter(|((_, reason), _)| *reason != Reason::ModificationLimit);
+        self.facts() + self.report.duplicates.values().sum::<u64>() + refused.map(|(_, count)| count).sum::<u64>()
+    }
+
     fn seconds(&self) -> f64 {
         self.phases.iter().map(|(_, took)| took.as_secs_f64()).sum()
     }
@@ -122,7 +136,6 @@ impl Run<'_> {
             "as_of": self.setting.as_of.to_rfc3339(),
             "rules": {"name": self.setting.program.name, "version": self.setting.program.version},
             "people": self.people(),
-            "persons_known": report.persons_known,
             "codes": colours(&report.colours),
             "by_rule": report.by_rule.iter().map(|(rule, count)| (rule.clone(), Value::from(*count))).collect::<Map<_, _>>(),
             "by_district": by_district,
@@ -136,6 +149,7 @@ impl Run<'_> {
             "phases_s": phases,
             "threads": self.setting.pool.current_num_threads(),
             "peak_rss_bytes": peak_rss_bytes(),
+            "warnings": report.warnings,
             "outputs": report.outputs.iter().map(|path| path.display().to_string()).collect::<Vec<_>>(),
         })
     }
@@ -145,7 +159,7 @@ impl Run<'_> {
         let as_of = self.setting.as_of.to_rfc3339_at(program.utc_offset);
         writeln!(out, "{} at {as_of} (rules {} {})", program.title.en, program.name, program.version)?;
         writeln!(out)?;
-        writeln!(out, "{:>12} people with a code, {} known", grouped(self.people()), grouped(report.persons_known))?;
+        writeln!(out, "{:>12} people with a code", grouped(self.people()))?;
         for colour in Colour::ALL {
             let count = report.colours.get(colour).copied().unwrap_or(0);
             writeln!(out, "{:>12} {}", grouped(count), colour.name())?;
@@ -153,6 +167,9 @@ impl Run<'_> {
         let rules = report.by_rule.iter().filter(|(_, count)| *count > 0);
         rows(out, "by rule", rules.map(|(rule, count)| (rule.clone(), *count)))?;
         self.print_districts(out)?;
+        if report.compared && report.changes == 0 {
+            writeln!(out, "\nno changes")?;
+        }
         let transitions = report.transitions.iter();
         rows(
             out,
@@ -184,7 +201,7 @@ impl Run<'_> {
             clippy::cast_sign_loss,
             reason = "a rate for people to read"
         )]
-        let rate = (self.facts() as f64 / self.seconds().max(1e-9)) as u64;
+        let rate = (self.rows_read() as f64 / self.seconds().max(1e-9)) as u64;
         writeln!(
             out,
             "{}; {} facts, {} facts/s; {} threads; peak memory {} MB",

@@ -15,7 +15,7 @@ use crate::model::{ClosedEnum as _, Timestamp};
 use crate::rules::document::{markdown, parameters};
 use crate::rules::fields::{self, Field};
 use crate::rules::words::{condition, release};
-use crate::rules::{Catalog, Program, ResolveError, Rule, RuleSet, UTC_OFFSET_DEFAULT};
+use crate::rules::{Catalog, Program, ResolveError, Rule, RuleSet};
 
 /// What was typed after `sanma rules`.
 #[derive(Debug, Subcommand)]
@@ -65,13 +65,8 @@ pub enum RulesCommand {
 #[derive(Args, Debug)]
 pub struct At {
     /// Instant at which a jurisdiction's set is looked up: 2020-02-20 or 2020-02-20T08:00:00+08:00; now if left out
-    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    #[arg(long, value_name = "INSTANT", value_parser = super::args::instant)]
     as_of: Option<Timestamp>,
-}
-
-fn instant(text: &str) -> Result<Timestamp, String> {
-    Timestamp::parse_typed(text, UTC_OFFSET_DEFAULT)
-        .ok_or_else(|| "write a date such as 2020-02-20, or 2020-02-20T08:00:00+08:00".to_owned())
 }
 
 /// Does what was typed; `styled` is for a terminal with colour. `false` means that a checked file has errors, which are

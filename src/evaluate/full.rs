@@ -69,11 +69,10 @@ pub fn standing_declaration(facts: &Facts, program: &Program, person: PersonId, 
 #[must_use]
 pub fn refused_declarations(facts: &Facts, program: &Program, at: Timestamp) -> Vec<usize> {
     let accepted_max = (program.max_modifications as usize).saturating_add(1);
-    let people: Vec<usize> = (0..facts.people).collect();
-    people
-        .par_chunks(PEOPLE_PER_TASK)
-        .flat_map_iter(|people| people.iter())
-        .flat_map_iter(|&person| {
+    (0..facts.people)
+        .into_par_iter()
+        .with_min_len(PEOPLE_PER_TASK)
+        .flat_map_iter(|person| {
             let made = facts.declarations_of.range(person);
             let over = made.start.saturating_add(accepted_max).min(made.end)..made.end;
             over.take_while(|&row| facts.declarations.declared_at[row] <= at)

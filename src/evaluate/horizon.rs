@@ -4,6 +4,8 @@
 //! from one ends, or where a local day falls out of a window. Those instants are collected (too many do no harm), and the
 //! state is computed at each in turn until it differs.
 //!
+//! Invariant: the instants collected are a superset of those at which the state can change.
+//!
 //! Cost: one evaluation an instant; few people are volatile, and few instants lie before the change.
 
 use super::exposure::{Span, infectious, near, wants};
@@ -11,7 +13,7 @@ use super::moment::Moment;
 use super::person::{State, state};
 use crate::model::facts::TableColumns as _;
 use crate::model::time::MICROS_PER_MINUTE;
-use crate::model::{EnumSet, PersonId, Region, Setting, Timestamp};
+use crate::model::{EnumSet, PersonId, Region, RuleId, Setting, Timestamp};
 use crate::rules::{Cause, ContactRule, Release};
 
 /// The first instant after the moment at which the person's state differs from `now`; `NEVER` if there is none.
@@ -28,7 +30,7 @@ pub(super) fn next_change(moment: &Moment<'_>, person: PersonId, now: &State) ->
             }
             Cause::SecondContact { through, settings, release, .. } => {
                 if let Cause::Contact(first) = &moment.program.rule(*through).cause {
-                    instants.second_degree(first, *settings, *release, person);
+                    instants.second_degree(*through, first, *settings, *release, person);
                 }
             }
             _ => {}
@@ -228,6 +230,7 @@ impl Instants<'_> {
     /// an exposure; the window moves whenever one of the other's exposures comes or drops.
     fn second_degree(
         &mut self,
+        through: RuleId,
         first: &ContactRule,
         settings: Option<EnumSet<Setting>>,
         release: Release,
@@ -236,15 +239,15 @@ impl Instants<'_> {
         let facts = self.moment.facts;
         for end in facts.contacts_of.range(person.index()) {
             let other = facts.neighbours[end];
+            // Whom the strata do not name is not exposed now and cannot be later; who was met before the first exposure that
+            // may ever count does not pass it on.
+            let Some(base) = self.moment.strata.exposed(through).of(other) else { continue };
             let contact = facts.contacts.row(facts.contact_rows[end] as usize);
-            if !wants(settings, contact.setting) {
-                continue;
-            }
-            let exposures = self.first_degree(first, other);
-            if exposures.is_empty() {
+            if !wants(settings, contact.setting) || contact.ended_at() <= base.earliest {
                 continue;
             }
             self.trigger(contact.ended_at(), release);
+            let exposures = self.first_degree(first, other);
             for exposure in exposures {
                 self.push(exposure);
                 self.push(self.moment.dropped_at(exposure));

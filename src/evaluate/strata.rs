@@ -1,5 +1,7 @@
 //! What is computed once for all persons: the level of each region, and for rules of the second degree who is exposed.
 //!
+//! Invariant: whom the strata do not name as exposed is not exposed at any later instant either, if no further fact arrives.
+//!
 //! Cost: levels are one walk a numbered region; exposures one pass over the neighbours, only if a rule of the second degree
 //! asks for them.
 
@@ -68,11 +70,11 @@ fn find_exposed(moment: &Moment<'_>, rule: RuleId) -> Exposed {
     let Cause::Contact(contact) = &moment.program.rule(rule).cause else {
         unreachable!("a checked program goes through first-degree contact rules only")
     };
-    let people: Vec<u32> = (0u32..).take(moment.facts.people).collect();
-    let found: Vec<(PersonId, Exposures)> = people
-        .par_chunks(PEOPLE_PER_TASK)
-        .flat_map_iter(|people| people.iter().map(|&person| PersonId(person)))
-        .map(|person| (person, exposure::first_degree(moment, contact, person)))
+    let people = u32::try_from(moment.facts.people).expect("person ids are 32-bit");
+    let found: Vec<(PersonId, Exposures)> = (0..people)
+        .into_par_iter()
+        .with_min_len(PEOPLE_PER_TASK)
+        .map(|person| (PersonId(person), exposure::first_degree(moment, contact, PersonId(person))))
         .filter(|(_, exposures)| exposures.possible())
         .collect();
     let rows = Sparse::of_ascending(moment.facts.people, found.iter().map(|(person, _)| person.index()));

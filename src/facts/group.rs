@@ -26,14 +26,15 @@ impl Offsets {
 
 /// Groups rows by key: the ranges, and the row that belongs at each place. Rows of one key keep their order.
 ///
-/// `keys` are below `bound`; there are fewer than 2^32 of them.
+/// # Panics
+/// If a key is not below `bound`, or there are 2^32 of them.
 #[must_use]
 pub fn group(bound: usize, keys: impl Iterator<Item = usize> + Clone) -> (Offsets, Vec<u32>) {
     let mut begins = vec![0u32; bound + 1];
-    let mut rows = 0usize;
+    let rows = keys.clone().count();
+    assert!(u32::try_from(rows).is_ok(), "rows are numbered by 32 bits");
     for key in keys.clone() {
         begins[key + 1] += 1;
-        rows += 1;
     }
     for key in 0..bound {
         begins[key + 1] += begins[key];

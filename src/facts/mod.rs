@@ -187,12 +187,6 @@ impl Facts {
         self.case_stays = rows;
     }
 
-    /// Number of rows in all tables.
-    #[must_use]
-    pub fn rows(&self) -> usize {
-        Table::ALL.into_iter().map(|table| self.rows_of(table)).sum()
-    }
-
     /// Number of rows in a table.
     #[must_use]
     pub fn rows_of(&self, table: Table) -> usize {

@@ -74,6 +74,15 @@ impl Region {
         self.0.get()
     }
 
+    /// The county, city, province or country: a street's own county, else the region itself.
+    #[must_use]
+    pub const fn district(self) -> Self {
+        match self.parent() {
+            Some(county) if self.code() >= 110_000_000 => county,
+            _ => self,
+        }
+    }
+
     /// The division that holds this one: street, county, city, province; `None` for provinces and countries.
     #[must_use]
     pub const fn parent(self) -> Option<Self> {

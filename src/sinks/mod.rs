@@ -3,7 +3,8 @@
 //! The one idea: an output is written beside its final name and synced; only when all outputs of a run stand are they renamed,
 //! the codes last, so that whoever sees tonight's codes can trust that the rest is there.
 //!
-//! Invariant: a failed or interrupted run leaves the final names as they were, and no file of its own.
+//! Invariant: a run that fails or is interrupted before its outputs stand leaves the final names as they were, and no file
+//! of its own. (Only the system can fail the renames that follow; those before the failure stay.)
 
 mod batches;
 mod format;

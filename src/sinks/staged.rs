@@ -44,6 +44,9 @@ impl Staged {
         write: impl FnOnce(&mut BufWriter<&mut File>) -> Result<(), SinkError>,
     ) -> Result<Self, SinkError> {
         let failed = |cause| SinkError::Io { path: target.to_owned(), cause };
+        if target.is_dir() {
+            return Err(failed(std::io::ErrorKind::IsADirectory.into()));
+        }
         let dir = target.parent().unwrap_or(Path::new("."));
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let mut builder = tempfile::Builder::new();
