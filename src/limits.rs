@@ -14,11 +14,15 @@ const _: () = assert!(RETENTION_DAYS_MAX < u64::BITS);
 
 /// Most rows decoded from a columnar file at once.
 pub const DECODE_ROWS_MAX: usize = 65_536;
+/// Most rows for which memory is set aside because a Parquet footer says so.
+pub const ROW_GROUP_ROWS_RESERVED_MAX: usize = 1 << 22;
+/// Longest buffer of an Arrow file once unpacked, in bytes: a longer one is damage, and would end the process.
+pub const IPC_BUFFER_BYTES_MAX: u64 = 1 << 32;
 /// Most records in one block of text.
 pub const TEXT_BLOCK_ROWS_MAX: usize = 8_192;
 /// Most blocks of text read but not parsed yet.
 pub const TEXT_BLOCKS_PENDING_MAX: usize = 8;
-/// Longest line of NDJSON in bytes.
+/// Longest line of NDJSON, and longest record of CSV, in bytes.
 pub const TEXT_LINE_BYTES_MAX: usize = 1 << 24;
 /// Most rows of a table: they are numbered by 32 bits, and both ends of a contact are.
 pub const TABLE_ROWS_MAX: usize = u32::MAX as usize / 2;
@@ -29,4 +33,5 @@ pub const OUTPUT_ROWS_MAX: usize = 65_536;
 /// Most batches of an output built side by side before they are written.
 pub const OUTPUT_BATCHES_AT_ONCE: usize = 8;
 
+const _: () = assert!(DECODE_ROWS_MAX <= ROW_GROUP_ROWS_RESERVED_MAX);
 const _: () = assert!(FORECAST_DAYS_MAX > 2 * RETENTION_DAYS_MAX);

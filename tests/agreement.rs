@@ -20,7 +20,7 @@ fn worlds(default: u64) -> std::ops::Range<u64> {
 }
 
 /// The facts of a world, as the engine keeps them.
-fn facts_of(world: &World) -> Facts {
+pub fn facts_of(world: &World) -> Facts {
     let tokens = |texts: &[String]| Tokens::from_distinct(texts.iter().map(String::as_str));
     let names = Names { persons: tokens(&world.persons), places: tokens(&world.places), labels: tokens(&world.labels) };
     Facts::new(world.tables.clone(), names)

@@ -2,6 +2,10 @@
 #![expect(unreachable_pub, reason = "a test binary has no outside; `pub` says what a module offers the others")]
 
 mod agreement;
+mod bad_input;
+mod cli;
 mod golden;
+mod loading;
+mod outputs;
 mod tidy;
 mod worlds;

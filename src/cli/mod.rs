@@ -59,6 +59,7 @@ impl From<std::io::Error> for Failure {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    crate::ingest::quiet_decoders();
     let stdout = std::io::stdout();
     let styled = stdout.is_terminal();
     let mut out = BufWriter::new(stdout.lock());
@@ -91,8 +92,10 @@ fn dispatch(command: &Command, styled: bool, out: &mut dyn Write) -> Result<(), 
             },
         },
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "sanma", out);
-            Ok(())
+            // The generator panics where it cannot write, so it writes to memory.
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "sanma", &mut script);
+            Ok(out.write_all(&script)?)
         }
     }
 }

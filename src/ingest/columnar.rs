@@ -6,7 +6,6 @@
 use std::fs::File;
 use std::io::{BufReader, Read as _, Seek as _};
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray as _, RecordBatch, types};
@@ -20,11 +19,13 @@ use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 
 use super::cells::{Cells, Chunk, Fault, Interners, Values, check_enumeration, check_uint};
 use super::error::{IngestError, Place};
+use super::guard::guarded;
+use super::ipc;
 use super::layout::SourceFile;
 use super::row_json::row_json;
 use super::{Part, Sources};
 use crate::ingest::rows::Decode;
-use crate::limits::DECODE_ROWS_MAX;
+use crate::limits::{DECODE_ROWS_MAX, ROW_GROUP_ROWS_RESERVED_MAX};
 use crate::model::{Column, ColumnType, Table};
 
 /// One piece of work: a Parquet row group, or a run of record batches of an Arrow file.
@@ -50,18 +51,6 @@ fn corrupt(file: &SourceFile, place: Place, detail: impl Into<String>) -> Ingest
     IngestError::Corrupt { path: file.path.clone(), place, column: None, detail: detail.into() }
 }
 
-/// Decoders are fed bytes from the world; where one of them panics on damage, that is an error of the file.
-fn guarded<T, E: ToString>(what: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
-    match catch_unwind(AssertUnwindSafe(what)) {
-        Ok(result) => result.map_err(|error| error.to_string()),
-        Err(panic) => Err(panic
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
-            .unwrap_or_else(|| "the decoder gave up".to_owned())),
-    }
-}
-
 /// Splits a Parquet file into its row groups, after checking its columns.
 pub(super) fn plan_parquet(file: &SourceFile) -> Result<(Vec<Task>, Vec<String>), IngestError> {
     let handle = File::open(&file.path).map_err(|cause| io(file, cause))?;
@@ -78,7 +67,7 @@ pub(super) fn plan_parquet(file: &SourceFile) -> Result<(Vec<Task>, Vec<String>)
             .map_err(|_| corrupt(file, Place::RowGroup(group), "negative number of rows"))?;
         let bytes = u64::try_from(meta.compressed_size()).unwrap_or(0);
         tasks.push(Task::RowGroup { metadata: metadata.clone(), group, first_row, bytes });
-        first_row += rows;
+        first_row = first_row.saturating_add(rows);
     }
     Ok((tasks, extra))
 }
@@ -117,7 +106,11 @@ fn is_pure_dictionary(chunk: &ColumnChunkMetaData) -> bool {
 /// Splits an Arrow file into runs of batches; a stream is one piece.
 pub(super) fn plan_arrow(file: &SourceFile) -> Result<(Vec<Task>, Vec<String>), IngestError> {
     let bytes = std::fs::metadata(&file.path).map_err(|cause| io(file, cause))?.len();
-    if !is_arrow_file(file)? {
+    let is_file = is_arrow_file(file)?;
+    let handle = File::open(&file.path).map_err(|cause| io(file, cause))?;
+    let check = if is_file { ipc::check_file } else { ipc::check_stream };
+    check(handle, bytes).map_err(|(place, detail)| corrupt(file, place, detail))?;
+    if !is_file {
         let reader = guarded(|| StreamReader::try_new(open(file)?, None))
             .map_err(|detail| corrupt(file, Place::Whole, detail))?;
         let extra = check_schema(file, &reader.schema(), Place::Batch(0))?;
@@ -206,7 +199,7 @@ pub(super) fn run<C: Decode>(
             let place = Place::Batch(0);
             let reader =
                 guarded(|| StreamReader::try_new(open(file)?, None)).map_err(|detail| corrupt(file, place, detail))?;
-            drain(file, source, reader, 0, sources)
+            drain(file, source, reader, 0, 0, sources)
         }
     }
 }
@@ -230,19 +223,20 @@ fn run_batches<C: Decode>(
             }
         }
     }
-    drain(file, source, reader.take(range.len()), first_row, sources)
+    drain(file, source, reader.take(range.len()), range.start, first_row, sources)
 }
 
 fn drain<C: Decode>(
     file: &SourceFile,
     source: u32,
     mut batches: impl Iterator<Item = Result<RecordBatch, ArrowError>>,
+    first_batch: usize,
     mut first_row: u64,
     sources: &Sources<'_>,
 ) -> Result<Part<C>, IngestError> {
     let mut part = Part::default();
     let mut decoder = Decoder::new(file.table, source, &sources.interners);
-    for number in 0.. {
+    for number in first_batch.. {
         sources.check_interrupted()?;
         let batch =
             guarded(|| batches.next().transpose()).map_err(|detail| corrupt(file, Place::Batch(number), detail))?;
@@ -259,7 +253,7 @@ fn run_row_group<C: Decode>(
     source: u32,
     metadata: &ArrowReaderMetadata,
     group: usize,
-    mut first_row: u64,
+    first_row: u64,
     sources: &Sources<'_>,
 ) -> Result<Part<C>, IngestError> {
     let wanted: Vec<usize> = metadata
@@ -271,17 +265,26 @@ fn run_row_group<C: Decode>(
         .map(|(index, _)| index)
         .collect();
     let mut part: Part<C> = Part::default();
-    part.rows.reserve(usize::try_from(metadata.metadata().row_group(group).num_rows()).unwrap_or(0));
+    // What the footer says of itself may be damaged: it is worth a reservation, but not all memory.
+    let rows_said = u64::try_from(metadata.metadata().row_group(group).num_rows()).unwrap_or(0);
+    part.rows.reserve(
+        usize::try_from(rows_said).map_or(ROW_GROUP_ROWS_RESERVED_MAX, |rows| rows.min(ROW_GROUP_ROWS_RESERVED_MAX)),
+    );
     let mut decoder = Decoder::new(file.table, source, &sources.interners);
     let mut reader = row_group_reader(file, metadata, group, &wanted)
         .map_err(|detail| name_column(file, metadata, group, &wanted, detail))?;
+    let mut rows = 0u64;
     loop {
         sources.check_interrupted()?;
         let next = guarded(|| reader.next().transpose());
         let batch = next.map_err(|detail| name_column(file, metadata, group, &wanted, detail))?;
         let Some(batch) = batch else { break };
-        take_batch(&mut decoder, &batch, file, first_row, &mut part);
-        first_row += batch.num_rows() as u64;
+        take_batch(&mut decoder, &batch, file, first_row + rows, &mut part);
+        rows += batch.num_rows() as u64;
+    }
+    // A row group without any of the table's columns gives no rows, and no rows are then missing.
+    if rows != rows_said && !wanted.is_empty() {
+        return Err(corrupt(file, Place::RowGroup(group), format!("{rows} rows where the footer says {rows_said}")));
     }
     Ok(part)
 }

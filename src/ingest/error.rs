@@ -54,6 +54,12 @@ pub enum IngestError {
         /// The other.
         second: PathBuf,
     },
+    /// A folder has the name of a table's file.
+    #[error("{} is a directory; a folder of a table's files has the table's name and no ending", .path.display())]
+    FolderNamedAsFile {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A file in a table's folder has a name that says no known format.
     #[error("{}: unknown format; a table is .parquet, .arrow, .csv or .ndjson, the last two also .gz or .zst", .path.display())]
     UnknownFormat {

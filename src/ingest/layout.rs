@@ -79,12 +79,17 @@ pub struct Layout {
 /// Finds the tables of `dir`.
 ///
 /// # Errors
-/// If a directory cannot be listed, a table is given twice, or a table's folder holds a file of unknown format.
+/// If a directory cannot be listed or is named as a file, a table is given twice, or a table's folder holds a file of unknown
+/// format.
 pub fn discover(dir: &Path) -> Result<Layout, IngestError> {
     let mut layout = Layout::default();
     let mut owner: Vec<(Table, PathBuf)> = Vec::new();
     for (name, path) in entries(dir)? {
         let is_folder = path.is_dir();
+        if is_folder && Format::of_name(&name).is_some_and(|(stem, _)| Table::parse(stem).is_some()) {
+            // Some writers leave a folder under a file's name; it must not be passed over as if it held nothing.
+            return Err(IngestError::FolderNamedAsFile { path });
+        }
         let parsed = if is_folder { None } else { Format::of_name(&name) };
         let stem = if is_folder { name.as_str() } else { parsed.map_or(name.as_str(), |(stem, _)| stem) };
         let Some(table) = Table::parse(stem).filter(|_| is_folder || parsed.is_some()) else {

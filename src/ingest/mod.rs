@@ -10,10 +10,13 @@
 mod cells;
 mod columnar;
 mod error;
+mod guard;
+mod ipc;
 mod layout;
 mod published;
 mod row_json;
 mod rows;
+mod split;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +26,7 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::*;
 
 pub use error::{IngestError, Place};
+pub use guard::quiet_decoders;
 pub use layout::{Compression, Format, Layout, SourceFile, discover};
 pub use published::Published;
 
@@ -148,6 +152,9 @@ pub fn load(dir: &Path, observer: &dyn Observer) -> Result<Loaded, IngestError> 
     let (persons, persons_remap) = persons.freeze();
     let (places, places_remap) = places.freeze();
     let (labels, labels_remap) = labels.freeze();
+    loaded
+        .rejections
+        .sort_by(|one, other| (one.table, &one.source, one.offset).cmp(&(other.table, &other.source, other.offset)));
     let maps = Remaps { persons: persons_remap, places: places_remap, labels: labels_remap };
     remap_all(&mut loaded.tables, &maps);
     Ok(Loaded { persons, places, labels, ..loaded })

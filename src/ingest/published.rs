@@ -4,7 +4,7 @@
 //! numbered, and the whole is put in the order of the persons' bytes if it is not already.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use arrow::array::{Array, AsArray as _, RecordBatch, RecordBatchReader};
@@ -14,7 +14,9 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Deserialize;
 
 use super::error::{IngestError, Place};
-use super::layout::Format;
+use super::guard::guarded;
+use super::layout::{Compression, Format};
+use super::split::{self, CsvRecords, Lines};
 use crate::diff::{Entry, ListId, ReasonLists};
 use crate::limits::DECODE_ROWS_MAX;
 use crate::model::{ClosedEnum as _, Colour};
@@ -35,7 +37,8 @@ struct Row {
 }
 
 impl Published {
-    /// Reads a `codes` file of any output format, or the one in a directory; its lists of reasons go to `lists`.
+    /// Reads a `codes` file of any output format (text may be packed), or the one in a directory; its lists of reasons go to
+    /// `lists`.
     ///
     /// # Errors
     /// If there is no such file, or it is not a file of codes.
@@ -46,8 +49,8 @@ impl Published {
         match Format::of_name(&name) {
             Some((_, Format::Parquet)) => published.read_parquet(&path, lists)?,
             Some((_, Format::Arrow)) => published.read_arrow(&path, lists)?,
-            Some((_, Format::Csv(_))) => published.read_csv(&path, lists)?,
-            Some((_, Format::Ndjson(_))) => published.read_ndjson(&path, lists)?,
+            Some((_, Format::Csv(compression))) => published.read_csv(&path, compression, lists)?,
+            Some((_, Format::Ndjson(compression))) => published.read_ndjson(&path, compression, lists)?,
             None => return Err(IngestError::UnknownFormat { path }),
         }
         published.sort();
@@ -85,28 +88,28 @@ impl Published {
     }
 
     fn read_parquet(&mut self, path: &Path, lists: &mut ReasonLists) -> Result<(), IngestError> {
-        let corrupt = |detail: parquet::errors::ParquetError| corrupt(path, Place::Whole, &detail);
-        let builder = ParquetRecordBatchReaderBuilder::try_new(open(path)?).map_err(corrupt)?;
-        let reader = builder.with_batch_size(DECODE_ROWS_MAX).build().map_err(corrupt)?;
-        self.read_batches(path, reader, lists)
+        let file = open(path)?;
+        let reader =
+            guarded(|| ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(DECODE_ROWS_MAX).build());
+        self.read_batches(path, reader.map_err(|detail| corrupt(path, Place::Whole, &detail))?, lists)
     }
 
     fn read_arrow(&mut self, path: &Path, lists: &mut ReasonLists) -> Result<(), IngestError> {
-        let reader = FileReader::try_new(BufReader::new(open(path)?), None)
-            .map_err(|detail| corrupt(path, Place::Whole, &detail))?;
-        self.read_batches(path, reader, lists)
+        let file = open(path)?;
+        let reader = guarded(|| FileReader::try_new(BufReader::new(file), None));
+        self.read_batches(path, reader.map_err(|detail| corrupt(path, Place::Whole, &detail))?, lists)
     }
 
     fn read_batches(
         &mut self,
         path: &Path,
-        reader: impl RecordBatchReader,
+        mut reader: impl RecordBatchReader,
         lists: &mut ReasonLists,
     ) -> Result<(), IngestError> {
-        for (number, batch) in reader.enumerate() {
-            let place = Place::Batch(number);
-            let batch = batch.map_err(|detail| corrupt(path, place, &detail))?;
-            self.read_batch(&batch, lists).map_err(|detail| corrupt(path, place, &detail))?;
+        for number in 0.. {
+            let at = |detail: String| corrupt(path, Place::Batch(number), &detail);
+            let Some(batch) = guarded(|| reader.next().transpose()).map_err(at)? else { break };
+            self.read_batch(&batch, lists).map_err(at)?;
         }
         Ok(())
     }
@@ -126,43 +129,49 @@ impl Published {
         for row in 0..batch.num_rows() {
             let list = reasons.value(row);
             let list = list.as_string_opt::<i32>().ok_or("column `reasons` holds no Utf8")?;
+            if persons.is_null(row) || colours.is_null(row) {
+                return Err(format!("row {row} has no person or no colour"));
+            }
             let list = lists.number(list.iter().flatten().map(str::to_owned).collect());
             self.push(persons.value(row), colours.value(row), list)?;
         }
         Ok(())
     }
 
-    fn read_csv(&mut self, path: &Path, lists: &mut ReasonLists) -> Result<(), IngestError> {
-        #[derive(Deserialize)]
-        struct Line {
-            person: String,
-            colour: String,
-            reasons: String,
-        }
-        let mut reader = csv::Reader::from_reader(BufReader::new(open(path)?));
-        for (line, record) in (2..).zip(reader.deserialize::<Line>()) {
-            let place = Place::Line(line);
-            let record = record.map_err(|detail| corrupt(path, place, &detail))?;
-            let items = record.reasons.split(';').filter(|item| !item.is_empty()).map(str::to_owned);
+    fn read_csv(&mut self, path: &Path, packed: Compression, lists: &mut ReasonLists) -> Result<(), IngestError> {
+        let mut records = CsvRecords::new(split::open(path, packed)?);
+        let (line, header) = records.next(path)?.unwrap_or_default();
+        let field = |name: &'static str| {
+            let found = header.iter().position(|field| field == name.as_bytes());
+            found.ok_or_else(|| corrupt(path, Place::Line(line.max(1)), &format!("column `{name}` is missing")))
+        };
+        let (person, colour, reasons) = (field("person")?, field("colour")?, field("reasons")?);
+        while let Some((line, record)) = records.next(path)? {
+            let at = |detail: String| corrupt(path, Place::Line(line), &detail);
+            if record.len() != header.len() {
+                return Err(at(format!("{} fields where the header has {}", record.len(), header.len())));
+            }
+            let text = |field: usize| str::from_utf8(&record[field]).map_err(|error| at(error.to_string()));
+            let items = text(reasons)?.split(';').filter(|item| !item.is_empty()).map(str::to_owned);
             let list = lists.number(items.collect());
-            self.push(&record.person, &record.colour, list).map_err(|detail| corrupt(path, place, &detail))?;
+            self.push(text(person)?, text(colour)?, list).map_err(at)?;
         }
         Ok(())
     }
 
-    fn read_ndjson(&mut self, path: &Path, lists: &mut ReasonLists) -> Result<(), IngestError> {
+    fn read_ndjson(&mut self, path: &Path, packed: Compression, lists: &mut ReasonLists) -> Result<(), IngestError> {
         #[derive(Deserialize)]
         struct Line {
             person: String,
             colour: String,
             reasons: Vec<String>,
         }
-        for (line, text) in (1..).zip(BufReader::new(open(path)?).lines()) {
-            let place = Place::Line(line);
-            let text = text.map_err(|cause| IngestError::Io { path: path.to_owned(), place, cause })?;
-            let record: Line = serde_json::from_str(&text).map_err(|detail| corrupt(path, place, &detail))?;
+        let mut lines = Lines::new(split::open(path, packed)?);
+        while let Some((line, text)) = lines.next(path)? {
+            let at = |detail: String| corrupt(path, Place::Line(line), &detail);
+            let record: Line = serde_json::from_slice(&text).map_err(|error| at(error.to_string()))?;
             let list = lists.number(record.reasons);
-            self.push(&record.person, &record.colour, list).map_err(|detail| corrupt(path, place, &detail))?;
+            self.push(&record.person, &record.colour, list).map_err(at)?;
         }
         Ok(())
     }

@@ -40,13 +40,41 @@ fn cell_json(array: &dyn Array, row: usize) -> Value {
         DataType::LargeUtf8 => array.as_string::<i64>().value(row).into(),
         DataType::Utf8View => array.as_string_view().value(row).into(),
         DataType::Dictionary(_, _) => {
-            let dictionary = array.as_any_dictionary();
-            cell_json(dictionary.values(), dictionary.normalized_keys()[row])
+            // Only the row's own key is put in range: of all keys, that is a pass over the batch a refused row.
+            let one = array.slice(row, 1);
+            let dictionary = one.as_any_dictionary();
+            cell_json(dictionary.values(), dictionary.normalized_keys()[0])
         }
-        DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            Timestamp(array.as_primitive::<types::TimestampMicrosecondType>().value(row)).to_rfc3339().into()
-        }
+        DataType::Timestamp(unit, _) => instant_json(array, *unit, row),
+        DataType::Null => Value::Null,
         _ => ArrayFormatter::try_new(array, &FormatOptions::default())
             .map_or(Value::Null, |formatter| formatter.value(row).to_string().into()),
     }
+}
+
+/// An instant of any unit. One beyond the years that RFC 3339 can spell stays a number of its unit.
+fn instant_json(array: &dyn Array, unit: TimeUnit, row: usize) -> Value {
+    let (value, micros) = match unit {
+        TimeUnit::Second => {
+            let value = array.as_primitive::<types::TimestampSecondType>().value(row);
+            (value, value.checked_mul(1_000_000))
+        }
+        TimeUnit::Millisecond => {
+            let value = array.as_primitive::<types::TimestampMillisecondType>().value(row);
+            (value, value.checked_mul(1_000))
+        }
+        TimeUnit::Microsecond => {
+            let value = array.as_primitive::<types::TimestampMicrosecondType>().value(row);
+            (value, Some(value))
+        }
+        TimeUnit::Nanosecond => {
+            let value = array.as_primitive::<types::TimestampNanosecondType>().value(row);
+            if value % 1_000 != 0 {
+                let exact = chrono::DateTime::from_timestamp_nanos(value);
+                return exact.to_rfc3339_opts(chrono::SecondsFormat::Nanos, true).into();
+            }
+            (value, Some(value / 1_000))
+        }
+    };
+    micros.map_or_else(|| value.into(), |micros| Timestamp(micros).to_rfc3339().into())
 }

@@ -7,21 +7,19 @@
 //! An empty CSV field is a null. A record that is none of its format is refused whole as `malformed`.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
 use std::sync::{Mutex, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use csv::ByteRecord;
-use flate2::read::MultiGzDecoder;
 use serde_json::{Map, Value};
 
 use super::cells::{Cells, Chunk, Fault, Interners, Values, check_enumeration, check_uint};
 use super::error::{IngestError, Place};
-use super::layout::{Compression, Format, SourceFile};
+use super::layout::{Format, SourceFile};
 use super::rows::Decode;
+use super::split::{CsvRecords, Lines, open};
 use super::{Part, Sources};
-use crate::limits::{TEXT_BLOCK_ROWS_MAX, TEXT_BLOCKS_PENDING_MAX, TEXT_LINE_BYTES_MAX};
+use crate::limits::{TEXT_BLOCK_ROWS_MAX, TEXT_BLOCKS_PENDING_MAX};
 use crate::model::{Column, ColumnType, Reason, Rejection, Table, Timestamp};
 
 /// A run of records as they came, numbered so that parts can be put back in order.
@@ -49,18 +47,15 @@ pub(super) fn run<C: Decode>(
     source: u32,
     sources: &Sources<'_>,
 ) -> Result<(Vec<Part<C>>, BTreeSet<String>), IngestError> {
-    let mut reader = open(file)?;
-    // csv counts a line when it meets its `\n`, which in a CRLF file is after the record has ended.
-    let begin = reader.fill_buf().map_err(|cause| io_error(file, 1, cause))?;
-    let line_shift = u64::from(memchr::memchr(b'\n', begin).is_some_and(|end| end > 0 && begin[end - 1] == b'\r'));
     let extra = Mutex::new(BTreeSet::new());
     let (shape, splitter) = match file.format {
-        Format::Csv(_) => {
-            let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(reader);
-            let shape = csv_shape(file, &mut reader, &mut extra.lock().unwrap_or_else(PoisonError::into_inner))?;
-            (shape, Splitter::Csv { reader, line_shift })
+        Format::Csv(compression) => {
+            let mut records = CsvRecords::new(open(&file.path, compression)?);
+            let shape = csv_shape(file, &mut records, &mut extra.lock().unwrap_or_else(PoisonError::into_inner))?;
+            (shape, Splitter::Csv(Box::new(records)))
         }
-        _ => (Shape::Json, Splitter::Json { reader, line: 0 }),
+        Format::Ndjson(compression) => (Shape::Json, Splitter::Json(Lines::new(open(&file.path, compression)?))),
+        Format::Parquet | Format::Arrow => unreachable!("only text comes here"),
     };
     let (send_block, blocks) = bounded::<Block>(TEXT_BLOCKS_PENDING_MAX);
     let (send_part, parts) = crossbeam_channel::unbounded::<Done<C>>();
@@ -83,59 +78,10 @@ pub(super) fn run<C: Decode>(
     Ok((parts.into_iter().map(|(_, part)| part).collect(), extra))
 }
 
-/// Opens and unpacks; gives the reader past a byte order mark.
-fn open(file: &SourceFile) -> Result<Box<dyn BufRead + Send>, IngestError> {
-    let failed = |cause| IngestError::Io { path: file.path.clone(), place: Place::Whole, cause };
-    let handle = File::open(&file.path).map_err(failed)?;
-    let (Format::Csv(compression) | Format::Ndjson(compression)) = file.format else {
-        return Ok(Box::new(BufReader::new(handle)));
-    };
-    let unpacked: Box<dyn Read + Send> = match compression {
-        Compression::Plain => Box::new(handle),
-        Compression::Gzip => Box::new(MultiGzDecoder::new(BufReader::new(handle))),
-        Compression::Zstd => Box::new(zstd::stream::read::Decoder::new(handle).map_err(failed)?),
-    };
-    let mut reader = BufReader::with_capacity(1 << 18, unpacked);
-    let begin = reader.fill_buf().map_err(|cause| io_error(file, 1, cause))?;
-    if begin.starts_with(b"\xEF\xBB\xBF") {
-        reader.consume(3);
-    }
-    Ok(Box::new(reader))
-}
-
-/// Errors of decompression arrive as I/O errors; both say where the text broke off.
-fn io_error(file: &SourceFile, line: u64, cause: io::Error) -> IngestError {
+fn csv_shape(file: &SourceFile, records: &mut CsvRecords, extra: &mut BTreeSet<String>) -> Result<Shape, IngestError> {
+    let (line, header) = records.next(&file.path)?.unwrap_or((1, ByteRecord::new()));
     let place = Place::Line(line);
-    let path = file.path.clone();
-    match cause.kind() {
-        io::ErrorKind::InvalidData
-        | io::ErrorKind::InvalidInput
-        | io::ErrorKind::UnexpectedEof
-        | io::ErrorKind::Other => IngestError::Corrupt { path, place, column: None, detail: cause.to_string() },
-        _ => IngestError::Io { path, place, cause },
-    }
-}
-
-fn csv_error(file: &SourceFile, line: u64, cause: csv::Error) -> IngestError {
-    match cause.into_kind() {
-        csv::ErrorKind::Io(cause) => io_error(file, line, cause),
-        kind => IngestError::Corrupt {
-            path: file.path.clone(),
-            place: Place::Line(line),
-            column: None,
-            detail: format!("{kind:?}"),
-        },
-    }
-}
-
-fn csv_shape(
-    file: &SourceFile,
-    reader: &mut csv::Reader<Box<dyn BufRead + Send>>,
-    extra: &mut BTreeSet<String>,
-) -> Result<Shape, IngestError> {
-    let place = Place::Line(1);
-    let headers = reader.byte_headers().map_err(|cause| csv_error(file, 1, cause))?;
-    let names: Vec<String> = headers.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
+    let names: Vec<String> = header.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
     let mut field_of = Vec::new();
     for column in file.table.columns() {
         let mut found = names.iter().enumerate().filter(|(_, name)| *name == column.name).map(|(index, _)| index);
@@ -158,8 +104,8 @@ fn known(table: Table, name: &str) -> bool {
 }
 
 enum Splitter {
-    Csv { reader: csv::Reader<Box<dyn BufRead + Send>>, line_shift: u64 },
-    Json { reader: Box<dyn BufRead + Send>, line: u64 },
+    Csv(Box<CsvRecords>),
+    Json(Lines),
 }
 
 impl Splitter {
@@ -185,36 +131,10 @@ impl Splitter {
     }
 
     fn next(&mut self, file: &SourceFile) -> Result<Option<(u64, Raw)>, IngestError> {
-        match self {
-            Self::Csv { reader, line_shift } => {
-                let mut record = ByteRecord::new();
-                let at = reader.position().line();
-                let more = reader.read_byte_record(&mut record).map_err(|cause| csv_error(file, at, cause))?;
-                let line = record.position().map_or(at, csv::Position::line);
-                Ok(more.then_some((line + *line_shift, Raw::Csv(record))))
-            }
-            Self::Json { reader, line } => loop {
-                let mut text = Vec::new();
-                *line += 1;
-                let limit = TEXT_LINE_BYTES_MAX as u64;
-                let read = reader
-                    .by_ref()
-                    .take(limit)
-                    .read_until(b'\n', &mut text)
-                    .map_err(|cause| io_error(file, *line, cause))?;
-                if read == 0 {
-                    return Ok(None);
-                }
-                if read == TEXT_LINE_BYTES_MAX && text.last() != Some(&b'\n') {
-                    let detail = format!("a line of more than {TEXT_LINE_BYTES_MAX} bytes");
-                    let path = file.path.clone();
-                    return Err(IngestError::Corrupt { path, place: Place::Line(*line), column: None, detail });
-                }
-                if !text.trim_ascii().is_empty() {
-                    return Ok(Some((*line, Raw::Json(text))));
-                }
-            },
-        }
+        Ok(match self {
+            Self::Csv(records) => records.next(&file.path)?.map(|(line, record)| (line, Raw::Csv(record))),
+            Self::Json(lines) => lines.next(&file.path)?.map(|(line, text)| (line, Raw::Json(text))),
+        })
     }
 }
 
@@ -286,13 +206,13 @@ fn json_part<C: Decode>(
     extra: &Mutex<BTreeSet<String>>,
 ) -> Part<C> {
     let mut part = Part::default();
-    let mut good: Vec<(u64, Map<String, Value>)> = Vec::with_capacity(records.len());
+    let mut good: Vec<(u64, Map<String, Value>, Vec<u8>)> = Vec::with_capacity(records.len());
     let mut unknown = BTreeSet::new();
     for (line, raw) in records {
         let Raw::Json(text) = raw else { continue };
         if let Ok(object) = serde_json::from_slice::<Map<String, Value>>(&text) {
             unknown.extend(object.keys().filter(|name| !known(file.table, name)).cloned());
-            good.push((line, object));
+            good.push((line, object, text));
         } else {
             let text = String::from_utf8_lossy(text.trim_ascii()).into_owned();
             part.rejections.push(malformed(file, line, &Value::String(text)));
@@ -302,14 +222,15 @@ fn json_part<C: Decode>(
         extra.lock().unwrap_or_else(PoisonError::into_inner).append(&mut unknown);
     }
     let cells = file.table.columns().iter().map(|column| {
-        let raw = good.iter().map(|(_, object)| match object.get(column.name) {
+        let raw = good.iter().map(|(_, object, _)| match object.get(column.name) {
             None | Some(Value::Null) => RawCell::Null,
             Some(value) => RawCell::Json(value),
         });
         decode(column, raw, good.len(), interners)
     });
     let chunk = Chunk { table: file.table, rows: good.len(), cells: cells.collect(), source };
-    let row_json = |row: usize| serde_json::to_string(&good[row].1).unwrap_or_default();
+    // The line as it came: a number of a wrong type need not fit any type of ours.
+    let row_json = |row: usize| String::from_utf8_lossy(good[row].2.trim_ascii()).into_owned();
     part.take(&chunk, &file.name, |row| good[row].0, row_json);
     part
 }

@@ -1,0 +1,126 @@
+//! The lengths that an Arrow file says of itself, held against the file.
+//!
+//! The one idea: a decoder sets memory aside as a message tells it, and a length that damage has made huge ends the process,
+//! which no guard can catch. So every message's lengths are looked at first. Cost: a read of the metadata of each message,
+//! and of 8 bytes a compressed buffer.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom};
+
+use arrow::ipc::reader::read_footer_length;
+use arrow::ipc::{Block, Message, root_as_footer, root_as_message};
+
+use super::error::Place;
+use crate::limits::IPC_BUFFER_BYTES_MAX;
+
+/// What is wrong, and where.
+type Fault = (Place, String);
+
+fn fault(place: Place) -> impl Fn(io::Error) -> Fault {
+    move |error| (place, error.to_string())
+}
+
+const OUT_OF_FILE: &str = "a length reaches past the end of the file";
+
+/// Checks a file with a footer.
+pub(super) fn check_file(handle: File, bytes: u64) -> Result<(), Fault> {
+    let whole = |detail: &str| (Place::Whole, detail.to_owned());
+    let mut file = BufReader::new(handle);
+    let mut trailer = [0u8; 10];
+    file.seek(SeekFrom::End(-10)).map_err(fault(Place::Whole))?;
+    file.read_exact(&mut trailer).map_err(fault(Place::Whole))?;
+    let length = read_footer_length(trailer).map_err(|error| whole(&error.to_string()))?;
+    let begin = (bytes - 10).checked_sub(length as u64).ok_or_else(|| whole(OUT_OF_FILE))?;
+    let mut footer = vec![0u8; length];
+    file.seek(SeekFrom::Start(begin)).map_err(fault(Place::Whole))?;
+    file.read_exact(&mut footer).map_err(fault(Place::Whole))?;
+    let footer = root_as_footer(&footer).map_err(|error| whole(&error.to_string()))?;
+    for block in footer.dictionaries().into_iter().flatten() {
+        check_block(&mut file, block, bytes, Place::Whole)?;
+    }
+    for (number, block) in footer.recordBatches().into_iter().flatten().enumerate() {
+        check_block(&mut file, block, bytes, Place::Batch(number))?;
+    }
+    Ok(())
+}
+
+fn check_block(file: &mut BufReader<File>, block: &Block, bytes: u64, place: Place) -> Result<(), Fault> {
+    let outside = || (place, OUT_OF_FILE.to_owned());
+    let length = |value: i64| u64::try_from(value).ok().filter(|&length| length <= bytes).ok_or_else(outside);
+    let (offset, body) = (length(block.offset())?, length(block.bodyLength())?);
+    let metadata = length(block.metaDataLength().into())?;
+    if metadata < 8 || offset + metadata + body > bytes {
+        return Err(outside());
+    }
+    file.seek(SeekFrom::Start(offset)).map_err(fault(place))?;
+    let mut message = vec![0u8; usize::try_from(metadata).map_err(|_| outside())?];
+    file.read_exact(&mut message).map_err(fault(place))?;
+    // Before the message stand its length and, but in old files, a mark.
+    let begin = if message[..4] == [0xFF; 4] { 8 } else { 4 };
+    let message = root_as_message(&message[begin..]).map_err(|error| (place, error.to_string()))?;
+    check_buffers(file, &message, offset + metadata, body, place)
+}
+
+/// Checks a stream: messages one after the other.
+pub(super) fn check_stream(handle: File, bytes: u64) -> Result<(), Fault> {
+    let mut file = BufReader::new(handle);
+    let (mut at, mut batches) = (0u64, 0);
+    loop {
+        let place = Place::Batch(batches);
+        let outside = || (place, OUT_OF_FILE.to_owned());
+        let mut word = [0u8; 4];
+        let mut next = |at: &mut u64| -> Result<Option<[u8; 4]>, Fault> {
+            if *at + 4 > bytes {
+                return Ok(None);
+            }
+            file.read_exact(&mut word).map_err(fault(place))?;
+            *at += 4;
+            Ok(Some(word))
+        };
+        let length = match next(&mut at)? {
+            Some([0xFF, 0xFF, 0xFF, 0xFF]) => next(&mut at)?,
+            length => length,
+        };
+        let Some(length) = length.map(u32::from_le_bytes).filter(|&length| length > 0) else { return Ok(()) };
+        let end = at + u64::from(length);
+        if end > bytes {
+            return Err(outside());
+        }
+        let mut message = vec![0u8; length as usize];
+        file.read_exact(&mut message).map_err(fault(place))?;
+        let message = root_as_message(&message).map_err(|error| (place, error.to_string()))?;
+        let body = u64::try_from(message.bodyLength()).ok().filter(|&body| body <= bytes - end).ok_or_else(outside)?;
+        check_buffers(&mut file, &message, end, body, place)?;
+        batches += usize::from(message.header_as_record_batch().is_some());
+        at = end + body;
+        file.seek(SeekFrom::Start(at)).map_err(fault(place))?;
+    }
+}
+
+/// Checks the buffers of a message whose body begins at `begin`: where they lie, and how long they say they are once unpacked.
+fn check_buffers(
+    file: &mut BufReader<File>,
+    message: &Message<'_>,
+    begin: u64,
+    body: u64,
+    place: Place,
+) -> Result<(), Fault> {
+    let dictionary = message.header_as_dictionary_batch().and_then(|dictionary| dictionary.data());
+    let Some(batch) = message.header_as_record_batch().or(dictionary) else { return Ok(()) };
+    let packed = batch.compression().is_some();
+    for buffer in batch.buffers().into_iter().flatten() {
+        let span = u64::try_from(buffer.offset()).ok().zip(u64::try_from(buffer.length()).ok());
+        let span = span.filter(|&(offset, length)| offset.checked_add(length).is_some_and(|end| end <= body));
+        let (offset, length) = span.ok_or_else(|| (place, OUT_OF_FILE.to_owned()))?;
+        if packed && length >= 8 {
+            let mut said = [0u8; 8];
+            file.seek(SeekFrom::Start(begin + offset)).map_err(fault(place))?;
+            file.read_exact(&mut said).map_err(fault(place))?;
+            let said = i64::from_le_bytes(said);
+            if u64::try_from(said).is_ok_and(|said| said > IPC_BUFFER_BYTES_MAX) {
+                return Err((place, format!("a buffer of {said} bytes once unpacked")));
+            }
+        }
+    }
+    Ok(())
+}
