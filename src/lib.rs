@@ -21,7 +21,7 @@
 //! | [`intern`] | tokens to dense ids | nothing | equal tokens, equal ids; no output depends on an id |
 //! | [`gazetteer`] | names of regions | `model` | a code without a name is nothing wrong |
 //! | [`rules`] | TOML, checks with line and column, [`rules::Program`] | `model` | a `Program` is immutable and checked |
-//! | [`ingest`] | Parquet, Arrow, CSV, NDJSON to rows; codes published earlier | `model`, `intern`, `diff`'s types | knows no rule; a row is kept or rejected, never lost |
+//! | [`ingest`] | Parquet, Arrow, CSV, NDJSON to rows; codes published earlier | `model`, `intern` | knows no rule; a row is kept or rejected, never lost |
 //! | [`facts`] | columns in the order of persons, indexes | `model`, `intern` | never changes once built |
 //! | [`evaluate`] | the kernels | `model`, `rules`, `facts` | pure; the same codes at any number of threads |
 //! | [`diff`] | two states compared | `model`, `rules`, `facts`, `evaluate` | before + diff = after |

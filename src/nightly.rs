@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use crate::diff::{self, Change, ReasonLists};
+use crate::diff::{self, Change};
 use crate::evaluate::{self, Codes};
 use crate::facts::{Facts, Names};
 use crate::ingest::{self, IngestError, Loaded, Observer, Published};
 use crate::model::facts::TableColumns as _;
+use crate::model::published::ReasonLists;
 use crate::model::schema::{changes_schema, codes_schema, rejections_schema};
 use crate::model::{Admission, ClosedEnum, Colour, Reason, Region, Rejection, Symptom, Table, Timestamp};
 use crate::rules::Program;

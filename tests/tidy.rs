@@ -12,7 +12,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("intern", &[]),
     ("gazetteer", &["model"]),
     ("rules", &["limits", "model"]),
-    ("ingest", &["diff", "intern", "limits", "model"]),
+    ("ingest", &["intern", "limits", "model"]),
     ("facts", &["intern", "model"]),
     ("evaluate", &["facts", "limits", "model", "rules"]),
     ("diff", &["evaluate", "facts", "model", "rules"]),

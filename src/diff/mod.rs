@@ -13,52 +13,9 @@ use hashbrown::HashMap;
 
 use crate::evaluate::Codes;
 use crate::facts::Facts;
+use crate::model::published::{Entry, ListId, ReasonLists};
 use crate::model::{Colour, PersonId, RuleMask};
 use crate::rules::Program;
-
-/// The number of a list of reasons in a [`ReasonLists`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ListId(u32);
-
-/// Every different list of rule ids, once.
-#[derive(Clone, Debug, Default)]
-pub struct ReasonLists {
-    lists: Vec<Vec<String>>,
-    numbers: HashMap<Vec<String>, ListId>,
-}
-
-impl ReasonLists {
-    /// The number of a list.
-    ///
-    /// # Panics
-    /// If there are 2^32 different lists, of at most 64 rules of two rule sets.
-    pub fn number(&mut self, list: Vec<String>) -> ListId {
-        if let Some(&number) = self.numbers.get(&list) {
-            return number;
-        }
-        let number = ListId(u32::try_from(self.lists.len()).expect("lists of reasons are few"));
-        self.lists.push(list.clone());
-        self.numbers.insert(list, number);
-        number
-    }
-
-    /// The list with a number.
-    #[must_use]
-    pub fn get(&self, number: ListId) -> &[String] {
-        &self.lists[number.0 as usize]
-    }
-}
-
-/// One person's code in a state that is compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry<'a> {
-    /// The person's token.
-    pub person: &'a str,
-    /// The colour.
-    pub colour: Colour,
-    /// The unexcused reasons.
-    pub reasons: ListId,
-}
 
 /// One person's change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -125,7 +125,7 @@ pub enum IngestError {
         found: String,
     },
     /// A table or file has more rows than row numbers can count.
-    #[error("{what} has more than {} rows", u32::MAX)]
+    #[error("{what} has more than {} rows", crate::limits::TABLE_ROWS_MAX)]
     TooManyRows {
         /// Table or file.
         what: String,

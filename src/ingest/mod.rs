@@ -34,6 +34,7 @@ use cells::{Chunk, Interners};
 use rows::{Decode, Remaps};
 
 use crate::intern::Tokens;
+use crate::limits::TABLE_ROWS_MAX;
 use crate::model::facts::{
     Cases, Checkins, Contacts, Declarations, Findings, Quarantines, Reviews, RiskAreas, Stays, Tables, Tests, Whitelist,
 };
@@ -137,17 +138,12 @@ pub fn load(dir: &Path, observer: &dyn Observer) -> Result<Loaded, IngestError> 
         warnings: layout.warnings,
         ..Loaded::default()
     };
-    load_table::<Declarations>(&layout.files, &sources, &mut loaded)?;
-    load_table::<Checkins>(&layout.files, &sources, &mut loaded)?;
-    load_table::<Cases>(&layout.files, &sources, &mut loaded)?;
-    load_table::<Quarantines>(&layout.files, &sources, &mut loaded)?;
-    load_table::<Contacts>(&layout.files, &sources, &mut loaded)?;
-    load_table::<Stays>(&layout.files, &sources, &mut loaded)?;
-    load_table::<RiskAreas>(&layout.files, &sources, &mut loaded)?;
-    load_table::<Tests>(&layout.files, &sources, &mut loaded)?;
-    load_table::<Whitelist>(&layout.files, &sources, &mut loaded)?;
-    load_table::<Findings>(&layout.files, &sources, &mut loaded)?;
-    load_table::<Reviews>(&layout.files, &sources, &mut loaded)?;
+    // Tables are read side by side, and put in place in order, so that of several bad files the first one is named.
+    let tables: Vec<Result<Absorb, IngestError>> =
+        LOADERS.par_iter().map(|load_table| load_table(&layout.files, &sources)).collect();
+    for absorb in tables {
+        absorb?(&mut loaded);
+    }
     let Interners { persons, places, labels } = sources.interners;
     let (persons, persons_remap) = persons.freeze();
     let (places, places_remap) = places.freeze();
@@ -159,6 +155,25 @@ pub fn load(dir: &Path, observer: &dyn Observer) -> Result<Loaded, IngestError> 
     remap_all(&mut loaded.tables, &maps);
     Ok(Loaded { persons, places, labels, ..loaded })
 }
+
+/// Puts a table that has been read in its place.
+type Absorb = Box<dyn FnOnce(&mut Loaded) + Send>;
+
+type Loader = fn(&[SourceFile], &Sources<'_>) -> Result<Absorb, IngestError>;
+
+const LOADERS: [Loader; 11] = [
+    load_table::<Declarations>,
+    load_table::<Checkins>,
+    load_table::<Cases>,
+    load_table::<Quarantines>,
+    load_table::<Contacts>,
+    load_table::<Stays>,
+    load_table::<RiskAreas>,
+    load_table::<Tests>,
+    load_table::<Whitelist>,
+    load_table::<Findings>,
+    load_table::<Reviews>,
+];
 
 fn remap_all(tables: &mut Tables, maps: &Remaps) {
     tables.declarations.remap(maps);
@@ -174,56 +189,66 @@ fn remap_all(tables: &mut Tables, maps: &Remaps) {
     tables.reviews.remap(maps);
 }
 
-fn load_table<C: Decode>(files: &[SourceFile], sources: &Sources<'_>, loaded: &mut Loaded) -> Result<(), IngestError> {
+fn load_table<C: Decode + 'static>(files: &[SourceFile], sources: &Sources<'_>) -> Result<Absorb, IngestError> {
+    let mine: Vec<(u32, &SourceFile)> = (0..).zip(files).filter(|(_, file)| file.table == C::TABLE).collect();
+    let read: Vec<Result<FileRead<C>, IngestError>> =
+        mine.par_iter().map(|(source, file)| load_file::<C>(file, *source, sources)).collect();
     let mut extra = BTreeSet::new();
     let mut parts = Vec::new();
-    for (source, file) in (0..).zip(files).filter(|(_, file)| file.table == C::TABLE) {
-        parts.append(&mut load_file::<C>(file, source, sources, &mut extra)?);
+    for file in read {
+        let mut file = file?;
+        parts.append(&mut file.parts);
+        extra.append(&mut file.extra);
     }
-    if !extra.is_empty() {
-        let names = extra.into_iter().collect::<Vec<_>>().join(", ");
-        loaded.warnings.push(format!("{}: unknown columns are ignored: {names}", C::TABLE.name()));
-    }
-    let too_many = || IngestError::TooManyRows { what: format!("table {}", C::TABLE.name()) };
     let rows: usize = parts.iter().map(|part| part.rows.len()).sum();
-    u32::try_from(rows).map_err(|_| too_many())?;
-    let table = C::of(&mut loaded.tables);
-    let mut parts = parts.into_iter();
-    // The first part's columns are grown to hold all: a table in one piece is not copied at all.
-    if let Some(mut first) = parts.next() {
-        first.rows.reserve(rows - first.rows.len());
-        *table = first.rows;
-        loaded.rejections.append(&mut first.rejections);
+    if rows > TABLE_ROWS_MAX {
+        return Err(IngestError::TooManyRows { what: format!("table {}", C::TABLE.name()) });
     }
-    for mut part in parts {
-        table.append(&mut part.rows);
-        loaded.rejections.append(&mut part.rejections);
+    let mut table = C::default();
+    let mut rejections = Vec::new();
+    for (number, mut part) in parts.into_iter().enumerate() {
+        rejections.append(&mut part.rejections);
+        if number == 0 {
+            // The first part's columns are grown to hold all: a table in one piece is not copied at all.
+            table = part.rows;
+            table.reserve(rows - table.len());
+        } else {
+            table.append(&mut part.rows);
+        }
     }
-    if let Some(kept) = last_of_each_id(table.ids()) {
-        loaded.duplicates.insert(C::TABLE, (table.len() - kept.len()) as u64);
+    let kept = last_of_each_id(table.ids());
+    let replaced = kept.as_ref().map(|kept| (table.len() - kept.len()) as u64);
+    if let Some(kept) = kept {
         table.permute(&kept);
     }
-    Ok(())
+    Ok(Box::new(move |loaded| {
+        *C::of(&mut loaded.tables) = table;
+        loaded.rejections.append(&mut rejections);
+        loaded.duplicates.extend(replaced.map(|replaced| (C::TABLE, replaced)));
+        if !extra.is_empty() {
+            let names = extra.into_iter().collect::<Vec<_>>().join(", ");
+            loaded.warnings.push(format!("{}: unknown columns are ignored: {names}", C::TABLE.name()));
+        }
+    }))
 }
 
-fn load_file<C: Decode>(
-    file: &SourceFile,
-    source: u32,
-    sources: &Sources<'_>,
-    extra: &mut BTreeSet<String>,
-) -> Result<Vec<Part<C>>, IngestError> {
+/// A file that has been read: its parts in order, and the names of columns that its table does not know.
+struct FileRead<C> {
+    parts: Vec<Part<C>>,
+    extra: BTreeSet<String>,
+}
+
+fn load_file<C: Decode>(file: &SourceFile, source: u32, sources: &Sources<'_>) -> Result<FileRead<C>, IngestError> {
     sources.check_interrupted()?;
-    let (tasks, mut unknown) = match file.format {
+    let (tasks, extra) = match file.format {
         Format::Parquet => columnar::plan_parquet(file)?,
         Format::Arrow => columnar::plan_arrow(file)?,
         Format::Csv(_) | Format::Ndjson(_) => {
-            let (parts, mut unknown) = text::run(file, source, sources)?;
-            extra.append(&mut unknown);
+            let (parts, extra) = text::run(file, source, sources)?;
             sources.observer.advance(std::fs::metadata(&file.path).map_or(0, |meta| meta.len()));
-            return Ok(parts);
+            return Ok(FileRead { parts, extra });
         }
     };
-    extra.extend(unknown.drain(..));
     let failed = Mutex::new(None::<(usize, IngestError)>);
     let parts: Vec<Part<C>> = tasks
         .par_iter()
@@ -245,7 +270,7 @@ fn load_file<C: Decode>(
         .collect();
     match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some((_, error)) => Err(error),
-        None => Ok(parts),
+        None => Ok(FileRead { parts, extra: extra.into_iter().collect() }),
     }
 }
 

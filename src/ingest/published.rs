@@ -17,8 +17,8 @@ use super::error::{IngestError, Place};
 use super::guard::guarded;
 use super::layout::{Compression, Format};
 use super::split::{self, CsvRecords, Lines};
-use crate::diff::{Entry, ListId, ReasonLists};
 use crate::limits::DECODE_ROWS_MAX;
+use crate::model::published::{Entry, ListId, ReasonLists};
 use crate::model::{ClosedEnum as _, Colour};
 
 /// Codes read from a file.

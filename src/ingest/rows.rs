@@ -3,8 +3,10 @@
 //! The one idea: columns are read in the contract's order and refuse the row at the first fault, then the whole row is checked;
 //! so the reason given for a row with several faults is always the same one.
 
+use rayon::prelude::*;
+
 use super::cells::{Chunk, Refusal, present};
-use crate::intern::Remap;
+use crate::intern::{Provisional, Remap};
 use crate::model::facts::{
     Case, Cases, Checkin, Checkins, Contact, Contacts, Declaration, Declarations, Finding, Findings, Quarantine,
     Quarantines, Review, Reviews, RiskArea, RiskAreas, Stay, Stays, TableColumns, Tables, Test, Tests, Whitelist,
@@ -23,9 +25,7 @@ pub(super) struct Remaps {
 
 impl Remaps {
     fn persons(&self, column: &mut [PersonId]) {
-        for id in column {
-            *id = PersonId(self.persons.apply(crate::intern::Provisional(id.0)));
-        }
+        column.par_iter_mut().for_each(|id| *id = PersonId(self.persons.apply(Provisional(id.0))));
     }
 
     fn places(&self, column: &mut [Option<PlaceId>]) {
@@ -41,8 +41,8 @@ impl Remaps {
     }
 }
 
-fn provisional(index: usize) -> crate::intern::Provisional {
-    crate::intern::Provisional(u32::try_from(index).unwrap_or(u32::MAX))
+fn provisional(index: usize) -> Provisional {
+    Provisional(u32::try_from(index).unwrap_or(u32::MAX))
 }
 
 /// A table that can be read from cells.

@@ -6,6 +6,7 @@ pub mod codes;
 pub mod enums;
 pub mod facts;
 pub mod ids;
+pub mod published;
 pub mod rejection;
 pub mod schema;
 pub mod time;

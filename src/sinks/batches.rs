@@ -8,10 +8,11 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, ListBuilder, RecordBatch, StringBuilder, TimestampMicrosecondArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, SchemaRef};
 
-use crate::diff::{Change, ReasonLists};
+use crate::diff::Change;
 use crate::evaluate::Codes;
 use crate::facts::Facts;
 use crate::limits::OUTPUT_ROWS_MAX;
+use crate::model::published::ReasonLists;
 use crate::model::schema::{changes_schema, codes_schema, rejections_schema};
 use crate::model::{ClosedEnum as _, PersonId, Rejection, Timestamp};
 use crate::rules::Program;
