@@ -13,7 +13,7 @@ use crate::worlds::shrink::minimise;
 use crate::worlds::{World, rules};
 
 /// How many worlds a test looks at; `SANMA_WORLDS` asks for another number.
-fn worlds(default: u64) -> std::ops::Range<u64> {
+pub fn worlds(default: u64) -> std::ops::Range<u64> {
     let first = std::env::var("SANMA_FIRST_WORLD").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
     let count = std::env::var("SANMA_WORLDS").ok().and_then(|text| text.parse().ok()).unwrap_or(default);
     first..first + count

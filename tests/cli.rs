@@ -29,6 +29,7 @@ fn epidemic() -> PathBuf {
 }
 
 /// The measured contacts of a school, which are not shipped.
+#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 fn school() -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/primaryschool");
     if !path.is_dir() {
@@ -420,6 +421,7 @@ fn long_epidemic(copies: usize) -> tempfile::TempDir {
 }
 
 #[cfg(unix)]
+#[expect(clippy::disallowed_methods, reason = "signals are sent at fractions of the time that a run takes")]
 #[test]
 fn an_interrupted_run_leaves_nothing_half_written() {
     use std::os::unix::process::ExitStatusExt as _;

@@ -163,7 +163,10 @@ fn says(value: Option<&Value>, cell: &Cell) -> bool {
         Cell::Null => value.is_null() || said.is_empty() || said == "NaN",
         Cell::Instant(at) => Timestamp::parse_rfc3339(&said) == Some(*at),
         Cell::Float(number) => said.parse() == Ok(*number),
-        Cell::Odd(odd) => value == odd || said == odd.to_string(),
+        Cell::Odd(odd) => {
+            let spelt = odd.to_string();
+            value == odd || said == spelt
+        }
         cell => said == cell.to_string(),
     }
 }
@@ -173,7 +176,10 @@ fn assert_legible(rejection: &Rejection, dirt: &Dirt, what: &str) {
     match &dirt.row {
         DirtyRow::Cells(cells) => {
             for (column, cell) in dirt.table.columns().iter().zip(cells) {
-                assert!(says(row.get(column.name), cell), "{what}: {} is not {cell:?}: {rejection:?}", column.name);
+                // What no number of ours holds is only there as text.
+                let huge = matches!(cell, Cell::Int(value) if *value > i128::from(u64::MAX));
+                let said = says(row.get(column.name), cell) || huge && rejection.row.contains(&cell.to_string());
+                assert!(said, "{what}: {} is not {cell:?}: {rejection:?}", column.name);
             }
         }
         DirtyRow::NdjsonLine(line) => {
@@ -241,15 +247,10 @@ fn of_one_id_the_last_row_in_order_wins_in_one_file() {
         let mut both = world.clone();
         for table in Table::ALL {
             with_table!(mut both.tables, table, columns => {
-                let mut rows = Default::default();
-                std::mem::swap(&mut rows, columns);
-                let earlier = rows.clone();
-                for row in earlier.rows() {
-                    columns.push(row);
-                }
-                let places = usize::from(rows.len() > 1);
-                rows.id.rotate_left(places);
-                columns.append(&mut rows);
+                let rows = columns.len();
+                let once = 0..u32::try_from(rows).expect("a small world");
+                columns.permute(&once.clone().chain(once).collect::<Vec<_>>());
+                columns.id[rows..].rotate_left(usize::from(rows > 1));
             });
         }
         write(&both, dir.path(), &Shape::plain(format));
@@ -331,7 +332,9 @@ fn modifications_over_the_limit_are_in_rejections() {
             let mut found: Vec<_> = limit.iter().map(|row| row["id"].as_u64().expect("an id")).collect();
             found.sort_unstable();
             assert_eq!(found, expected, "seed {seed}");
-            limit.iter().for_each(|row| assert_is_declaration(&world, &written, row));
+            for row in &limit {
+                assert_is_declaration(&world, &written, row);
+            }
             seen += limit.len();
         }
     }
@@ -385,14 +388,14 @@ fn applying_the_diff_to_before_gives_after() {
             assert_eq!(report.changes, changes.len() as u64, "{what}");
             let mut applied = before.clone();
             outputs::apply(&mut applied, &changes);
-            if !reasons {
+            if reasons {
+                assert_eq!(applied, after, "{what}");
+            } else {
                 let colours = |state: &outputs::State| {
                     state.iter().map(|(person, (colour, _))| (person.clone(), colour.clone())).collect::<Vec<_>>()
                 };
                 assert_eq!(colours(&applied), colours(&after), "{what}");
                 assert!(changes.iter().all(|change| change["before"] != change["after"]), "{what}");
-            } else {
-                assert_eq!(applied, after, "{what}");
             }
             for change in &changes {
                 assert_eq!(change["position"].as_u64(), Some(0), "{what}");

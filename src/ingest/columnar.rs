@@ -267,9 +267,7 @@ fn run_row_group<C: Decode>(
     let mut part: Part<C> = Part::default();
     // What the footer says of itself may be damaged: it is worth a reservation, but not all memory.
     let rows_said = u64::try_from(metadata.metadata().row_group(group).num_rows()).unwrap_or(0);
-    part.rows.reserve(
-        usize::try_from(rows_said).map_or(ROW_GROUP_ROWS_RESERVED_MAX, |rows| rows.min(ROW_GROUP_ROWS_RESERVED_MAX)),
-    );
+    part.rows.reserve(usize::try_from(rows_said).unwrap_or(usize::MAX).min(ROW_GROUP_ROWS_RESERVED_MAX));
     let mut decoder = Decoder::new(file.table, source, &sources.interners);
     let mut reader = row_group_reader(file, metadata, group, &wanted)
         .map_err(|detail| name_column(file, metadata, group, &wanted, detail))?;
@@ -282,8 +280,7 @@ fn run_row_group<C: Decode>(
         take_batch(&mut decoder, &batch, file, first_row + rows, &mut part);
         rows += batch.num_rows() as u64;
     }
-    // A row group without any of the table's columns gives no rows, and no rows are then missing.
-    if rows != rows_said && !wanted.is_empty() {
+    if rows != rows_said {
         return Err(corrupt(file, Place::RowGroup(group), format!("{rows} rows where the footer says {rows_said}")));
     }
     Ok(part)
