@@ -4,6 +4,7 @@ pub mod diff;
 pub mod evaluate;
 pub mod explain;
 pub mod facts;
+pub mod generate;
 pub mod ingest;
 pub mod intern;
 pub mod limits;

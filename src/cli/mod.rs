@@ -4,6 +4,7 @@
 
 mod args;
 mod config;
+mod generate;
 mod progress;
 mod recompute;
 pub mod rules;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
+use crate::generate::GenerateError;
 use crate::nightly::JobError;
 use args::{Cli, Command};
 
@@ -43,6 +45,16 @@ impl From<JobError> for Failure {
         match error {
             error if error.is_interruption() => Self::Interrupted,
             JobError::Strict { .. } => Self::Strict(error.to_string()),
+            error => Self::Job(error.into()),
+        }
+    }
+}
+
+impl From<GenerateError> for Failure {
+    fn from(error: GenerateError) -> Self {
+        match error {
+            GenerateError::Interrupted => Self::Interrupted,
+            GenerateError::Occupied { .. } => Self::Usage(error.to_string()),
             error => Self::Job(error.into()),
         }
     }
@@ -79,6 +91,10 @@ fn dispatch(command: &Command, styled: bool, out: &mut dyn Write) -> Result<(), 
         Command::Recompute(args) => {
             progress::catch_interrupts();
             recompute::run(args, out)
+        }
+        Command::Generate(args) => {
+            progress::catch_interrupts();
+            generate::run(args, out)
         }
         Command::Explain(_) => Err(Failure::Told),
         Command::Rules { command } => match rules::run(command, config::now(), styled, out) {

@@ -24,6 +24,11 @@ pub fn catch_interrupts() {
     drop(caught);
 }
 
+/// Whether Ctrl-C has been pressed.
+pub fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
+}
+
 /// Watches a job for a person.
 pub struct Progress {
     shown: Shown,
@@ -86,7 +91,7 @@ impl Observer for Progress {
     }
 
     fn interrupted(&self) -> bool {
-        INTERRUPTED.load(Ordering::Relaxed)
+        interrupted()
     }
 }
 
