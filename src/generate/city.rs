@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::Order;
 use super::calendar::{Calendar, DAY, Seconds};
-use super::divisions::{COUNTRIES, Divisions, HUBEI, ZHEJIANG};
+use super::divisions::{COUNTRIES, Divisions, ZHEJIANG};
 use super::random::{Draws, Permutation, Purpose, hex, keyed, mix};
 
 /// Persons of one word of the households' borders: no household crosses it.
@@ -66,15 +66,15 @@ pub(super) mod profile {
     use std::ops::Range;
 
     /// Came from Hubei.
-    pub(in super::super) const HUBEI: Range<u32> = 0..25_000;
+    pub(in super::super) const HUBEI: Range<u32> = 0..55_000;
     /// Came from other cities of Zhejiang.
-    pub(in super::super) const ZHEJIANG: Range<u32> = 25_000..55_000;
+    pub(in super::super) const ZHEJIANG: Range<u32> = 55_000..85_000;
     /// Came from other provinces.
-    pub(in super::super) const PROVINCES: Range<u32> = 55_000..118_000;
+    pub(in super::super) const PROVINCES: Range<u32> = 85_000..148_000;
     /// Came from abroad.
-    pub(in super::super) const ABROAD: Range<u32> = 118_000..119_000;
+    pub(in super::super) const ABROAD: Range<u32> = 148_000..149_000;
     /// Report their health every day: most of those who came, and some others.
-    pub(in super::super) const DAILY: Range<u32> = 9_000..59_000;
+    pub(in super::super) const DAILY: Range<u32> = 37_000..87_000;
 }
 
 /// The city.
@@ -175,7 +175,7 @@ impl City {
 
     /// The firm of a person: the first place of its run, which names it, and its length.
     pub(super) fn firm(&self, person: u32) -> (u32, u32) {
-        run_of(self.seed, Purpose::Workplace, FIRMS_LOG2, self.work.apply(person), 2, 11)
+        run_of(self.seed, Purpose::Workplace, FIRMS_LOG2, self.work.apply(person), 2)
     }
 
     /// The street where a firm is.
@@ -193,7 +193,7 @@ impl City {
 
     /// Someone else of the school, or `None` if the draw meets nobody of school age. Schools take in their neighbourhood.
     pub(super) fn schoolmate(&self, person: u32, draws: &mut Draws) -> Option<u32> {
-        let (first, size) = run_of(self.seed, Purpose::School, SCHOOLS_LOG2, person, 9, 4);
+        let (first, size) = run_of(self.seed, Purpose::School, SCHOOLS_LOG2, person, 9);
         let other = first + draws.below_u32(size.min(self.people - first));
         Some(other).filter(|&other| self.role(other) == Role::Pupil)
     }
@@ -240,13 +240,9 @@ impl City {
         } else {
             *draws.pick(COUNTRIES)
         };
-        // All arrive before the end, some before the first day; those from Hubei mostly early: its roads were closed.
+        // All arrive before the end, some before the first day.
         let latest = self.calendar.end() - DAY / 4;
-        let mut arrived = draws.seconds(-5 * DAY, latest);
-        if origin / 10_000 == HUBEI / 10_000 {
-            arrived = arrived.min(draws.seconds(-5 * DAY, latest));
-        }
-        Some(Traveller { origin, arrived })
+        Some(Traveller { origin, arrived: draws.seconds(-5 * DAY, latest) })
     }
 
     /// Whether a person has not arrived yet.
@@ -265,11 +261,14 @@ pub(super) const fn in_zhejiang(county: u32) -> bool {
     county / 10_000 == ZHEJIANG / 10_000
 }
 
-/// The run that holds `place`, where blocks of `1 << block_log2` places are cut into runs of one length each, a power of two:
-/// `least` and up to `more - 1` doublings, small ones most often.
-fn run_of(seed: u64, purpose: Purpose, block_log2: u32, place: u32, least: u32, more: u32) -> (u32, u32) {
-    let mut draws = Draws::new(seed, purpose, u64::from(place >> block_log2) + 1);
-    let log2 = least + draws.below_u32(more).min(draws.below_u32(more));
+/// The run that holds `place`, where blocks of `1 << most` places are cut in halves, and these again, down to `1 << least`
+/// places: one piece in ten stays whole at each size, so sizes are skewed as those of firms are.
+fn run_of(seed: u64, purpose: Purpose, most: u32, place: u32, least: u32) -> (u32, u32) {
+    let is_whole = |log2: &u32| {
+        let piece = u64::from(*log2) << 32 | u64::from(place >> log2);
+        Draws::new(seed, purpose, piece).chance(100_000)
+    };
+    let log2 = (least + 1..=most).rev().find(is_whole).unwrap_or(least);
     (place >> log2 << log2, 1 << log2)
 }
 

@@ -78,6 +78,11 @@ impl Course {
         Self { onset: (!silent).then_some(onset), suspected, reported, isolated, outcome, infectious }
     }
 
+    /// When the patient came to a ward.
+    pub(super) fn admitted(&self) -> Seconds {
+        self.isolated.unwrap_or(self.reported)
+    }
+
     /// When the case was first known.
     pub(super) fn first_known(&self) -> Seconds {
         self.suspected.unwrap_or(self.reported)

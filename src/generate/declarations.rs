@@ -16,7 +16,7 @@ const FIRST: u32 = 950_000;
 const SECOND: u32 = 42_000;
 const THIRD: u32 = 6_000;
 /// Declared symptoms other than patients', in millionths.
-const COLDS: u32 = 22_000;
+const COLDS: u32 = 36_000;
 
 /// First halves, second halves and trades of firms' names.
 const NAMES: &[&str] = &[

@@ -25,7 +25,7 @@ use crate::limits::GENERATED_BATCH_ROWS;
 use crate::model::{QuarantineKind, Setting};
 
 /// Infections brought in, in millionths of the people, and at least so many.
-const SEEDS: u32 = 900;
+const SEEDS: u32 = 2_000;
 const SEEDS_MIN: u32 = 3;
 /// False alarms, in millionths of the people.
 const SUSPECTS: u32 = 250;
@@ -127,6 +127,11 @@ impl Epidemic {
         Ok(epidemic)
     }
 
+    /// The infections brought in: they are the first ones.
+    pub(super) fn imported(&self) -> impl Iterator<Item = &Infection> {
+        self.infections.iter().take_while(|infection| infection.source == Source::Imported)
+    }
+
     /// The infection of a person.
     pub(super) fn of(&self, person: u32) -> Option<&Infection> {
         if !self.infected.get(person) {
@@ -149,7 +154,7 @@ impl Epidemic {
         }
     }
 
-    /// Some who came from Hubei brought it with them, mostly in the first third of the days.
+    /// Some who came from Hubei brought it with them, in the first half of the days.
     fn import(&mut self, city: &City) {
         let wanted = city.share(SEEDS).max(SEEDS_MIN) as usize;
         let latest = (city.calendar.end() / 2).max(DAY);
@@ -161,7 +166,7 @@ impl Epidemic {
                 continue;
             };
             let mut draws = city.draws(Purpose::Seeds, place.into());
-            let at = traveller.arrived - draws.seconds(HOUR, 8 * DAY);
+            let at = traveller.arrived - draws.seconds(HOUR, 4 * DAY);
             self.infect(city, city.profile.undo(place), at, Source::Imported);
         }
     }
@@ -281,7 +286,7 @@ impl Epidemic {
         if draws.chance(400_000) {
             self.met[by].push(visit.person);
         }
-        if shared.end - shared.start >= 15 * MINUTE && draws.chance(12_000) {
+        if shared.end - shared.start >= 15 * MINUTE && draws.chance(30_000) {
             self.infect(city, visit.person, shared.end, Source::Place { by, row });
         }
     }
@@ -290,10 +295,10 @@ impl Epidemic {
 /// The chance, in millionths, to catch it in a contact of so long.
 fn catches(setting: Setting, length: Seconds) -> u32 {
     let close = match setting {
-        Setting::Household => 450_000,
-        Setting::Work | Setting::School => 300_000,
-        Setting::Transport | Setting::Venue => 220_000,
-        Setting::Proximity => 120_000,
+        Setting::Household => 700_000,
+        Setting::Work | Setting::School => 500_000,
+        Setting::Transport | Setting::Venue => 400_000,
+        Setting::Proximity => 250_000,
     };
     if length >= 15 * MINUTE { close } else { close / 4 }
 }

@@ -10,7 +10,7 @@ use crate::model::Level;
 const WENZHOU: u32 = 3303;
 /// Of the city's people, in millionths, about so many live in a street at the level.
 const STREETS_HIGH: u64 = 4_000;
-const STREETS_MEDIUM: u64 = 14_000;
+const STREETS_MEDIUM: u64 = 9_000;
 
 /// A listing.
 #[derive(Clone, Copy, Debug)]
@@ -66,13 +66,13 @@ fn of_county(city: &City, county: u32) -> Vec<Listing> {
         }
         (false, true) => match share {
             0..5 => Level::Elevated,
-            5..20 => Level::Medium,
-            20..50 => Level::Lower,
+            5..14 => Level::Medium,
+            14..50 => Level::Lower,
             _ => Level::Low,
         },
         (false, false) => match share {
             0..2 => Level::High,
-            2..12 => Level::Medium,
+            2..8 => Level::Medium,
             _ => Level::Low,
         },
     };

@@ -22,6 +22,8 @@ mod output;
 mod random;
 mod stays;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod withdrawn;
 
 use std::collections::BTreeMap;
@@ -34,7 +36,7 @@ use crate::model::{Table, Timestamp};
 use crate::sinks::{self, SinkError, Staged};
 
 use city::City;
-use epidemic::{Epidemic, Source};
+use epidemic::Epidemic;
 use tables::World;
 
 /// Days of a city if none are given: the counts of people's facts are those of so many days.
@@ -149,7 +151,7 @@ fn fill(order: &Order, out: &Path, watcher: &dyn Watcher) -> Result<Report, Gene
         as_of: world.city.calendar.as_of(),
         as_of_text: world.city.calendar.as_of_text(),
         infections: world.epidemic.infections.len() as u64,
-        imported: world.epidemic.infections.iter().filter(|found| found.source == Source::Imported).count() as u64,
+        imported: world.epidemic.imported().count() as u64,
         ..Report::default()
     };
     let mut staged = Vec::new();

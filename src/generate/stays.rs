@@ -189,24 +189,9 @@ fn visit_of_region(city: &City, place: DayRow, draws: &mut Draws) -> Visit {
     Visit { person, region, place: None, entered, left: (!open).then_some(left), row: None }
 }
 
-/// Where a patient was before: whoever came from elsewhere was there until they arrived, anybody else at home.
-pub(super) fn stay_of_patient(city: &City, person: u32, reported: Seconds) -> Visit {
-    match city.traveller(person) {
-        Some(traveller) => Visit {
-            person,
-            region: traveller.origin,
-            place: None,
-            entered: traveller.arrived - 20 * DAY,
-            left: Some(traveller.arrived),
-            row: None,
-        },
-        None => Visit {
-            person,
-            region: city.street(person).code,
-            place: None,
-            entered: reported - 2 * DAY,
-            left: Some(reported - DAY),
-            row: None,
-        },
-    }
+/// Where somebody was before they came to the city.
+pub(super) fn before_arrival(city: &City, person: u32) -> Visit {
+    let traveller = city.traveller(person);
+    let (region, left) = traveller.map_or((city.street(person).code, 0), |found| (found.origin, found.arrived));
+    Visit { person, region, place: None, entered: left - 20 * DAY, left: Some(left), row: None }
 }

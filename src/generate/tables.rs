@@ -19,7 +19,7 @@ const REVIEWS: u32 = 3_000;
 /// Of those who came from Hubei one in so many conceals it and is found out.
 pub(super) const CONCEALERS: u32 = 40;
 /// Those from Hubei who are told to stay at home, in millionths.
-const TOLD_TO_STAY: u32 = 15_000;
+const TOLD_TO_STAY: u32 = 20_000;
 /// Tests of a contact in quarantine.
 const TESTS_PER_TRACED: u64 = 2;
 
@@ -46,6 +46,8 @@ pub(super) struct World {
     pub(super) cases: Vec<CaseRow>,
     /// Check-ins of people in quarantine: sum of those before each of [`Epidemic::traced`], and of all.
     reports_before: Vec<u64>,
+    /// Infections whose patients are in a ward by the end.
+    in_ward: Vec<usize>,
 }
 
 impl World {
@@ -58,7 +60,9 @@ impl World {
             reports_before.push(sum);
         }
         let cases = cases(&city, &epidemic);
-        Self { city, epidemic, listings, cases, reports_before }
+        let all = epidemic.infections.iter().enumerate();
+        let in_ward = all.filter(|(_, infection)| infection.course.admitted() < end).map(|(index, _)| index).collect();
+        Self { city, epidemic, listings, cases, reports_before, in_ward }
     }
 
     fn at(&self, seconds: Seconds) -> Timestamp {
@@ -81,11 +85,9 @@ impl World {
             Table::Declarations => declarations::rows(city),
             Table::Checkins => self.checkins().total() + self.reports_before.last().copied().unwrap_or(0),
             Table::Cases => self.cases.len() as u64,
-            Table::Quarantines => {
-                self.epidemic.traced.len() as u64 + self.epidemic.infections.len() as u64 + share(TOLD_TO_STAY)
-            }
+            Table::Quarantines => self.epidemic.traced.len() as u64 + self.in_ward.len() as u64 + share(TOLD_TO_STAY),
             Table::Contacts => contacts::daily(city).total(),
-            Table::Stays => stays::daily(city).total() + self.epidemic.infections.len() as u64,
+            Table::Stays => stays::daily(city).total() + self.epidemic.imported().count() as u64,
             Table::RiskAreas => self.listings.len() as u64,
             Table::Tests => {
                 let traced = self.epidemic.traced.len() as u64 * TESTS_PER_TRACED;
@@ -170,12 +172,16 @@ impl World {
         let (person, kind, started, mut ended) = if row < traced {
             let Traced { person, kind, started } = epidemic.traced[row];
             (person, kind, started, Some(started + QUARANTINE))
-        } else if row < traced + epidemic.infections.len() {
-            let infection = &epidemic.infections[row - traced];
-            let started = infection.course.isolated.unwrap_or(infection.course.reported);
-            (infection.person, QuarantineKind::Centralised, started, Some(infection.course.outcome.1))
+        } else if row < traced + self.in_ward.len() {
+            let infection = &epidemic.infections[self.in_ward[row - traced]];
+            (
+                infection.person,
+                QuarantineKind::Centralised,
+                infection.course.admitted(),
+                Some(infection.course.outcome.1),
+            )
         } else {
-            let place = u32::try_from(row - traced - epidemic.infections.len()).unwrap_or(0);
+            let place = u32::try_from(row - traced - self.in_ward.len()).unwrap_or(0);
             let arrived = self.city.traveller_at(place).map_or(0, |traveller| traveller.arrived);
             let started = arrived + draws.seconds(2 * HOUR, 5 * HOUR);
             (self.city.profile.undo(place), QuarantineKind::Home, started, Some(started + QUARANTINE))
@@ -205,7 +211,7 @@ impl World {
             stays::visit(city, &self.epidemic.withdrawn, row)
         } else {
             let infection = &self.epidemic.infections[index(row - daily.total())];
-            stays::stay_of_patient(city, infection.person, infection.course.reported)
+            stays::before_arrival(city, infection.person)
         };
         out.token(city.token(visit.person));
         out.uint(visit.region.into());
