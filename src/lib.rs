@@ -12,7 +12,7 @@
 //!             |                                 =
 //!             +------- the same rows -------> explain -> a page for a person
 //!
-//!  nightly wires this row; cli talks to nightly, explain and rules.
+//!  nightly wires this row; generate makes the files; cli talks to nightly, explain, rules and generate.
 //! ```
 //!
 //! | folder | holds | may use | invariant |
@@ -27,7 +27,8 @@
 //! | [`diff`] | two states compared | `model`, `rules`, `facts`, `evaluate` | before + diff = after |
 //! | [`sinks`] | outputs in four formats | the above | whole or not at all |
 //! | [`explain`] | the slow, readable evaluator, and its pages | `model`, `rules` | shares no code with `evaluate` |
-//! | [`nightly`] | the job on one screen | all above but `explain` | nothing is written before all is read |
+//! | [`generate`] | a believable city of any size, from a seed | `model`, `sinks` | the same bytes for a seed; holds no facts |
+//! | [`nightly`] | the job on one screen | all above but `explain` and `generate` | nothing is written before all is read |
 //! | [`cli`] | arguments, progress, summaries | anything | nobody imports it; only here are clocks read |
 //!
 //! `tests/tidy.rs` enforces the third column. [`limits`] holds every bound.
@@ -61,6 +62,7 @@ pub mod evaluate;
 pub mod explain;
 pub mod facts;
 pub mod gazetteer;
+pub mod generate;
 pub mod ingest;
 pub mod intern;
 pub mod limits;

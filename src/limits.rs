@@ -32,6 +32,15 @@ pub const PEOPLE_PER_TASK: usize = 4_096;
 pub const OUTPUT_ROWS_MAX: usize = 65_536;
 /// Most batches of an output built side by side before they are written.
 pub const OUTPUT_BATCHES_AT_ONCE: usize = 8;
+/// Rows in a row group of a generated table; few in tests, so that small cities have several.
+pub const GENERATED_GROUP_ROWS: usize = if cfg!(test) { 1 << 13 } else { 1 << 20 };
+/// Rows of a generated table made at once by one thread.
+pub const GENERATED_BATCH_ROWS: usize = if cfg!(test) { 1 << 11 } else { 1 << 16 };
+/// Most people of a generated city: four facts a person and table still have 32-bit row numbers.
+pub const GENERATED_PEOPLE_MAX: u32 = 1_000_000_000;
+/// Most days of a generated city.
+pub const GENERATED_DAYS_MAX: u32 = 366;
 
 const _: () = assert!(DECODE_ROWS_MAX <= ROW_GROUP_ROWS_RESERVED_MAX);
+const _: () = assert!(GENERATED_GROUP_ROWS.is_multiple_of(GENERATED_BATCH_ROWS));
 const _: () = assert!(FORECAST_DAYS_MAX > 2 * RETENTION_DAYS_MAX);

@@ -18,6 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("diff", &["evaluate", "facts", "model", "rules"]),
     ("sinks", &["diff", "evaluate", "facts", "limits", "model", "rules"]),
     ("explain", &["limits", "model", "rules"]),
+    ("generate", &["limits", "model", "sinks"]),
     ("nightly", &["diff", "evaluate", "facts", "ingest", "model", "rules", "sinks"]),
 ];
 

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::rules::RulesCommand;
+use crate::generate::DAYS_DEFAULT;
+use crate::limits::{GENERATED_DAYS_MAX, GENERATED_PEOPLE_MAX};
 use crate::model::Timestamp;
 use crate::rules::UTC_OFFSET_DEFAULT;
 use crate::sinks::OutputFormat;
@@ -33,6 +35,8 @@ pub(super) enum Command {
     Recompute(RecomputeArgs),
     /// Say why a person has the code they have
     Explain(ExplainArgs),
+    /// Make a city that nobody lives in, of any size, as Parquet
+    Generate(GenerateArgs),
     /// Look at rule sets: list, show, check, diff
     Rules {
         /// What to do
@@ -111,6 +115,33 @@ pub(super) struct ExplainArgs {
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// What was typed after `sanma generate`.
+#[derive(Args, Debug)]
+pub(super) struct GenerateArgs {
+    /// How many people live there
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(GENERATED_PEOPLE_MAX)))]
+    pub(super) people: u32,
+    /// Another number is another city; the same number gives the same bytes
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(super) seed: u64,
+    /// Directory for the tables: new, empty, or of a city that is to be replaced
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: PathBuf,
+    /// Days of facts, up to 24 February 2020
+    #[arg(long, value_name = "D", default_value_t = DAYS_DEFAULT,
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(GENERATED_DAYS_MAX)))]
+    pub(super) days: u32,
+    /// Put bad rows of every kind among the good ones, one in a thousand, and ids given twice
+    #[arg(long)]
+    pub(super) dirt: bool,
+    /// Threads to use; as many as there are processors if left out
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) threads: Option<u16>,
+    /// Print errors only
+    #[arg(long, short)]
+    pub(super) quiet: bool,
 }
 
 /// Formats of outputs.

@@ -30,12 +30,17 @@ impl Setting {
         let program = catalog
             .resolve(&question.rules, as_of)
             .map_err(|error| Failure::Usage(format!("{:#}", anyhow::Error::from(error))))?;
-        let pool = ThreadPoolBuilder::new()
-            .num_threads(question.threads.map_or(0, usize::from))
-            .build()
-            .map_err(|error| Failure::Job(error.into()))?;
-        Ok(Self { program, as_of, pool })
+        Ok(Self { program, as_of, pool: pool(question.threads)? })
     }
+}
+
+/// The threads asked for, or as many as there are processors.
+///
+/// # Errors
+/// Threads that the system does not give.
+pub(super) fn pool(threads: Option<u16>) -> Result<ThreadPool, Failure> {
+    let builder = ThreadPoolBuilder::new().num_threads(threads.map_or(0, usize::from));
+    builder.build().map_err(|error| Failure::Job(error.into()))
 }
 
 /// The present instant.

@@ -5,6 +5,7 @@
 mod args;
 mod config;
 mod explain;
+mod generate;
 mod progress;
 mod recompute;
 pub mod rules;
@@ -14,6 +15,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
+use crate::generate::GenerateError;
 use crate::nightly::JobError;
 use args::{Cli, Command};
 
@@ -44,6 +46,16 @@ impl From<JobError> for Failure {
         match error {
             error if error.is_interruption() => Self::Interrupted,
             JobError::Strict { .. } => Self::Strict(error.to_string()),
+            error => Self::Job(error.into()),
+        }
+    }
+}
+
+impl From<GenerateError> for Failure {
+    fn from(error: GenerateError) -> Self {
+        match error {
+            GenerateError::Interrupted => Self::Interrupted,
+            GenerateError::Occupied { .. } => Self::Usage(error.to_string()),
             error => Self::Job(error.into()),
         }
     }
@@ -83,6 +95,10 @@ fn dispatch(command: &Command, styled: bool, out: &mut dyn Write) -> Result<(), 
             recompute::run(args, out)
         }
         Command::Explain(args) => explain::run(args, out),
+        Command::Generate(args) => {
+            progress::catch_interrupts();
+            generate::run(args, out)
+        }
         Command::Rules { command } => match rules::run(command, config::now(), styled, out) {
             Ok(true) => Ok(()),
             Ok(false) => Err(Failure::Told),

@@ -245,7 +245,7 @@ fn rows(out: &mut dyn Write, title: &str, rows: impl Iterator<Item = (String, u6
 }
 
 /// A number with thin groups of three digits: `1 234 567`.
-fn grouped(number: u64) -> String {
+pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
