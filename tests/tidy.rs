@@ -16,7 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("facts", &["intern", "model"]),
     ("evaluate", &["facts", "limits", "model", "rules"]),
     ("diff", &["evaluate", "facts", "model", "rules"]),
-    ("sinks", &["diff", "evaluate", "facts", "limits", "model", "rules"]),
+    ("sinks", &["diff", "evaluate", "facts", "intern", "limits", "model", "rules"]),
     ("explain", &["limits", "model", "rules"]),
     ("generate", &["limits", "model", "sinks"]),
     ("nightly", &["diff", "evaluate", "facts", "ingest", "model", "rules", "sinks"]),

@@ -8,8 +8,10 @@
 
 mod batches;
 mod format;
+mod parquet;
 mod staged;
 
 pub use batches::{change_batches, code_batches, rejection_batches};
 pub use format::{OutputFormat, write_batches};
+pub use parquet::{RowGroup, write_row_groups};
 pub use staged::{SinkError, Staged, commit};
