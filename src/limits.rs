@@ -28,6 +28,8 @@ pub const TEXT_LINE_BYTES_MAX: usize = 1 << 24;
 pub const TABLE_ROWS_MAX: usize = u32::MAX as usize / 2;
 /// People evaluated by one task of the pool: enough to hide its cost, few enough that threads finish together.
 pub const PEOPLE_PER_TASK: usize = 4_096;
+/// Rows of one state that a task of the pool merges with those of another.
+pub const MERGE_ROWS: usize = 16_384;
 /// Most rows in one batch of an output.
 pub const OUTPUT_ROWS_MAX: usize = 65_536;
 /// Most batches of an output built side by side before they are written.

@@ -4,6 +4,7 @@
 mod agreement;
 mod bad_input;
 mod cli;
+mod compare;
 mod golden;
 mod loading;
 mod outputs;

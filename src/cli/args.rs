@@ -33,6 +33,8 @@ pub(super) struct Cli {
 pub(super) enum Command {
     /// Load every fact, recompute every code, write codes, changes and rejections
     Recompute(RecomputeArgs),
+    /// Say what changed between two files of codes
+    Diff(DiffArgs),
     /// Say why a person has the code they have
     Explain(ExplainArgs),
     /// Make a city that nobody lives in, of any size, as Parquet
@@ -95,6 +97,35 @@ pub(super) struct RecomputeArgs {
     /// Print errors only
     #[arg(long, short)]
     pub(super) quiet: bool,
+}
+
+/// What was typed after `sanma diff`.
+#[derive(Args, Debug)]
+pub(super) struct DiffArgs {
+    /// Codes before: a file of codes in any format, or its directory
+    #[arg(value_name = "BEFORE")]
+    pub(super) before: PathBuf,
+    /// Codes after
+    #[arg(value_name = "AFTER")]
+    pub(super) after: PathBuf,
+    /// Directory for changes; without it they are counted only
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// Format of the changes
+    #[arg(long, value_enum, default_value = "parquet")]
+    pub(super) format: FormatArg,
+    /// The instant of the codes after, told in each of the changes; now if left out
+    #[arg(long, value_name = "INSTANT", value_parser = instant, requires = "out")]
+    pub(super) as_of: Option<Timestamp>,
+    /// Count a change of reasons alone as a change
+    #[arg(long)]
+    pub(super) reasons: bool,
+    /// Threads to use; as many as there are processors if left out
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) threads: Option<u16>,
+    /// Print one JSON object instead of the summary
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// What was typed after `sanma explain`.

@@ -8,8 +8,16 @@ use hashbrown::HashMap;
 use super::enums::Colour;
 
 /// The number of a list of reasons in a [`ReasonLists`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ListId(u32);
+
+impl ListId {
+    /// The number as an index into columns of one entry a list.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// Every different list of rule ids, once.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +39,11 @@ impl ReasonLists {
         self.lists.push(list.clone());
         self.numbers.insert(list, number);
         number
+    }
+
+    /// Takes in the lists of another collection. Gives the number here of each list there, by its number there.
+    pub fn absorb(&mut self, other: &Self) -> Vec<ListId> {
+        other.lists.iter().map(|list| self.number(list.clone())).collect()
     }
 
     /// The list with a number.
