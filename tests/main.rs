@@ -9,4 +9,5 @@ mod golden;
 mod loading;
 mod outputs;
 mod tidy;
+mod whatif;
 mod worlds;

@@ -20,6 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("explain", &["limits", "model", "rules"]),
     ("generate", &["limits", "model", "sinks"]),
     ("compare", &["diff", "ingest", "model", "sinks"]),
+    ("whatif", &["diff", "evaluate", "facts", "limits", "model", "rules"]),
     ("nightly", &["diff", "evaluate", "facts", "ingest", "model", "rules", "sinks"]),
 ];
 

@@ -11,6 +11,7 @@ mod progress;
 mod recompute;
 pub mod rules;
 mod summary;
+mod whatif;
 
 use std::io::{BufWriter, IsTerminal as _, Write};
 use std::process::ExitCode;
@@ -125,6 +126,10 @@ fn dispatch(command: &Command, styled: bool, out: &mut dyn Write) -> Result<(), 
             diff::run(args, out)
         }
         Command::Explain(args) => explain::run(args, out),
+        Command::Whatif(args) => {
+            progress::catch_interrupts();
+            whatif::run(args, out)
+        }
         Command::Generate(args) => {
             progress::catch_interrupts();
             generate::run(args, out)

@@ -187,6 +187,13 @@ impl Facts {
         self.case_stays = rows;
     }
 
+    /// The same facts under other listings. Cost: indexing those; nothing about persons is touched.
+    #[must_use]
+    pub fn listing(mut self, listings: RiskAreas) -> Self {
+        self.regions = self.regions.relisted(listings);
+        self
+    }
+
     /// Number of rows in a table.
     #[must_use]
     pub fn rows_of(&self, table: Table) -> usize {
