@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::diff::{self, Tally};
 use crate::ingest::{IngestError, Published};
 use crate::model::Timestamp;
-use crate::model::published::ReasonLists;
+use crate::model::published::{ReasonLists, Rows as _};
 use crate::sinks::{self, Destination, SinkError};
 
 /// What is to be compared.
@@ -68,5 +68,5 @@ pub fn run(comparison: &Comparison<'_>, interrupted: &(dyn Fn() -> bool + Sync))
             Some(destination.path_of("changes"))
         }
     };
-    Ok(Compared { before: before.len() as u64, after: after.len() as u64, tally, output })
+    Ok(Compared { before: entries[0].len() as u64, after: entries[1].len() as u64, tally, output })
 }

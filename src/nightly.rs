@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use crate::diff::{self, Change, Tally};
+use crate::diff::{self, Change, Fresh, Tally};
 use crate::evaluate::{self, Codes};
 use crate::facts::{Facts, Names};
 use crate::ingest::{self, IngestError, Loaded, Observer, Published};
@@ -143,11 +143,10 @@ pub fn run(job: &Job<'_>, watcher: &dyn Watcher) -> Result<Report, JobError> {
 
     watcher.phase(Phase::Write);
     job.destination().make()?;
-    let changes = published.as_ref().map(|published| {
-        let before = published.entries(&mut lists);
-        let after = diff::entries(&facts.facts, job.program, &codes, &mut lists);
-        diff::changes(&before, &after, job.reasons, &lists)
-    });
+    let states = published
+        .as_ref()
+        .map(|published| (published.entries(&mut lists), Fresh::new(&facts.facts, job.program, &codes, &mut lists)));
+    let changes = states.as_ref().map(|(before, after)| diff::changes(before, after, job.reasons, &lists));
     report.changes = changes.as_ref().map(|changes| Tally::of(changes, &lists));
     write(job, watcher, &facts.facts, &codes, changes.as_deref(), &lists, &rejections, &mut report)?;
     Ok(report)

@@ -14,7 +14,7 @@ use parquet::file::properties::WriterProperties;
 use sanma::compare::{self, Comparison};
 use sanma::ingest::Published;
 use sanma::model::Timestamp;
-use sanma::model::published::ReasonLists;
+use sanma::model::published::{ReasonLists, Rows as _};
 use sanma::nightly::Job;
 use sanma::rules::Catalog;
 use sanma::sinks::Destination;
@@ -109,12 +109,19 @@ fn said(path: &Path) -> Vec<(String, String, Vec<String>)> {
     let published = Published::read(path).expect("codes");
     let mut lists = ReasonLists::default();
     let entries = published.entries(&mut lists);
-    assert_eq!(published.len(), entries.len());
-    let said = entries.iter().map(|entry| {
+    let said = entries.walk(0..entries.len()).map(|entry| {
         let colour = format!("{:?}", entry.colour).to_lowercase();
         (entry.person.to_owned(), colour, lists.get(entry.reasons).to_vec())
     });
-    said.collect()
+    let said: Vec<_> = said.collect();
+    for first in 0..said.len() {
+        for end in first..=said.len() {
+            let walked: Vec<_> = entries.walk(first..end).map(|entry| entry.person.to_owned()).collect();
+            assert!(walked.iter().eq(said[first..end].iter().map(|(person, _, _)| person)), "{first}..{end}");
+        }
+        assert_eq!(entries.person(first), said[first].0);
+    }
+    said
 }
 
 #[test]

@@ -21,7 +21,7 @@ use rayon::prelude::*;
 use crate::evaluate::Codes;
 use crate::facts::Facts;
 use crate::limits::MERGE_ROWS;
-use crate::model::published::{Entry, ListId, ReasonLists};
+use crate::model::published::{Entry, ListId, ReasonLists, Rows};
 use crate::model::{Colour, PersonId, RuleMask};
 use crate::rules::Program;
 
@@ -57,18 +57,38 @@ impl Change<'_> {
     }
 }
 
-/// The entries of freshly computed codes, in the order of the persons' bytes.
-#[must_use]
-pub fn entries<'a>(facts: &'a Facts, program: &Program, codes: &Codes, lists: &mut ReasonLists) -> Vec<Entry<'a>> {
-    let numbers = number_masks(program, codes, lists);
-    let sorted = facts.names.persons.sorted().par_chunks(MERGE_ROWS);
-    let entries = sorted.flat_map_iter(|persons| {
-        persons.iter().copied().map(PersonId).filter_map(|person| {
-            let code = codes.of(person)?;
-            Some(Entry { person: facts.names.person(person), colour: code.colour, reasons: numbers[&code.reasons] })
+/// Freshly computed codes as a state: a row a person, with a code or not.
+pub struct Fresh<'a> {
+    facts: &'a Facts,
+    codes: &'a Codes,
+    numbers: HashMap<RuleMask, ListId>,
+}
+
+impl<'a> Fresh<'a> {
+    /// The codes, their lists of reasons numbered by `lists`.
+    #[must_use]
+    pub fn new(facts: &'a Facts, program: &Program, codes: &'a Codes, lists: &mut ReasonLists) -> Self {
+        Self { facts, codes, numbers: number_masks(program, codes, lists) }
+    }
+}
+
+impl Rows for Fresh<'_> {
+    fn len(&self) -> usize {
+        self.facts.names.persons.sorted().len()
+    }
+
+    fn person(&self, row: usize) -> &str {
+        self.facts.names.person(PersonId(self.facts.names.persons.sorted()[row]))
+    }
+
+    fn walk(&self, rows: Range<usize>) -> impl Iterator<Item = Entry<'_>> {
+        let persons = self.facts.names.persons.sorted()[rows].iter().copied().map(PersonId);
+        persons.filter_map(|person| {
+            let code = self.codes.of(person)?;
+            let (person, reasons) = (self.facts.names.person(person), self.numbers[&code.reasons]);
+            Some(Entry { person, colour: code.colour, reasons })
         })
-    });
-    entries.collect()
+    }
 }
 
 /// The number of the list of rule ids of each mask of reasons that somebody has.
@@ -79,20 +99,19 @@ fn number_masks(program: &Program, codes: &Codes, lists: &mut ReasonLists) -> Ha
     masks.into_iter().map(|mask| (mask, lists.number(program.names(mask).map(str::to_owned).collect()))).collect()
 }
 
-/// The changes from one state to another, in the order of the persons' bytes. Both states are in that order.
+/// The changes from one state to another, in the order of the persons' bytes.
 ///
 /// A change is where colours differ; with `with_reasons`, also where colours are the same and the sets of reasons differ.
 #[must_use]
 pub fn changes<'a>(
-    before: &[Entry<'a>],
-    after: &[Entry<'a>],
+    before: &'a impl Rows,
+    after: &'a impl Rows,
     with_reasons: bool,
     lists: &ReasonLists,
 ) -> Vec<Change<'a>> {
-    let ranges = cut(before, after);
-    let found = ranges.into_par_iter().flat_map_iter(|(old, new)| {
+    let found = cut(before, after).into_par_iter().flat_map_iter(|(old, new)| {
         let mut found = Vec::new();
-        merge(&before[old], &after[new], |change| {
+        merge(before.walk(old), after.walk(new), |change| {
             if is_change(&change, with_reasons, lists) {
                 found.push(change);
             }
@@ -103,28 +122,43 @@ pub fn changes<'a>(
 }
 
 /// Ranges of both states that hold the same range of tokens, in order, together all of both.
-fn cut(before: &[Entry<'_>], after: &[Entry<'_>]) -> Vec<(Range<usize>, Range<usize>)> {
+fn cut(before: &impl Rows, after: &impl Rows) -> Vec<(Range<usize>, Range<usize>)> {
     let mut ranges = Vec::new();
     let (mut old, mut new) = (0, 0);
-    while let Some(first_of_next) = before.get(old + MERGE_ROWS) {
-        let end = new + after[new..].partition_point(|entry| entry.person < first_of_next.person);
-        ranges.push((old..old + MERGE_ROWS, new..end));
-        (old, new) = (old + MERGE_ROWS, end);
+    while old + MERGE_ROWS < before.len() {
+        let next = old + MERGE_ROWS;
+        let end = place_of(before.person(next), after, new);
+        ranges.push((old..next, new..end));
+        (old, new) = (next, end);
     }
     // What is left may be much only where the state after has persons that the one before has not.
-    while after.len() - new > 2 * MERGE_ROWS {
-        let first_of_next = after[new + MERGE_ROWS].person;
-        let end = old + before[old..].partition_point(|entry| entry.person < first_of_next);
-        ranges.push((old..end, new..new + MERGE_ROWS));
-        (old, new) = (end, new + MERGE_ROWS);
+    while new + 2 * MERGE_ROWS < after.len() {
+        let next = new + MERGE_ROWS;
+        let end = place_of(after.person(next), before, old);
+        ranges.push((old..end, new..next));
+        (old, new) = (end, next);
     }
     ranges.push((old..before.len(), new..after.len()));
     ranges
 }
 
+/// The first row from `from` on whose person is not before this one.
+fn place_of(person: &str, rows: &impl Rows, from: usize) -> usize {
+    let (mut lower, mut upper) = (from, rows.len());
+    while lower < upper {
+        let middle = lower + (upper - lower) / 2;
+        if rows.person(middle) < person { lower = middle + 1 } else { upper = middle }
+    }
+    lower
+}
+
 /// Tells each person of either state, in order, with both states.
-fn merge<'a>(before: &[Entry<'a>], after: &[Entry<'a>], mut tell: impl FnMut(Change<'a>)) {
-    let (mut old, mut new) = (before.iter().peekable(), after.iter().peekable());
+fn merge<'a>(
+    before: impl Iterator<Item = Entry<'a>>,
+    after: impl Iterator<Item = Entry<'a>>,
+    mut tell: impl FnMut(Change<'a>),
+) {
+    let (mut old, mut new) = (before.peekable(), after.peekable());
     loop {
         let order = match (old.peek(), new.peek()) {
             (None, None) => return,
@@ -135,7 +169,7 @@ fn merge<'a>(before: &[Entry<'a>], after: &[Entry<'a>], mut tell: impl FnMut(Cha
         let left = if order.is_le() { old.next() } else { None };
         let right = if order.is_ge() { new.next() } else { None };
         let Some(person) = left.or(right).map(|entry| entry.person) else { return };
-        let state = |entry: &Entry<'_>| (entry.colour, entry.reasons);
+        let state = |entry: Entry<'_>| (entry.colour, entry.reasons);
         tell(Change { person, before: left.map(state), after: right.map(state) });
     }
 }
@@ -163,13 +197,13 @@ mod tests {
         let both = lists.number(vec!["case".into(), "area".into()]);
         let swapped = lists.number(vec!["area".into(), "case".into()]);
         let entry = |person, colour, reasons| Entry { person, colour, reasons };
-        let before = [
+        let before = vec![
             entry("a", Colour::Green, none),
             entry("b", Colour::Red, case),
             entry("d", Colour::Red, both),
             entry("e", Colour::Red, both),
         ];
-        let after = [
+        let after = vec![
             entry("b", Colour::Red, both),
             entry("c", Colour::Green, none),
             entry("d", Colour::Green, none),
@@ -210,7 +244,7 @@ mod tests {
         for some in &states {
             for (before, after) in [(&all, some), (some, &all)] {
                 let mut expected = Vec::new();
-                merge(before, after, |change| expected.push(change));
+                merge(before.iter().copied(), after.iter().copied(), |change| expected.push(change));
                 assert_eq!(expected.len(), all.len());
                 assert!(changes(before, after, false, &lists) == expected);
                 let ranges = cut(before, after);

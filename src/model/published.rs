@@ -1,7 +1,9 @@
 //! Codes as published: what a diff compares, whether freshly computed or read back from a file.
 //!
 //! The one idea: lists of reasons are few, so each different one has a number, and two persons' reasons are compared as
-//! integers.
+//! integers. Entries are made as they are walked over: ten million of them in a row would be 240 MB for nothing.
+
+use std::ops::Range;
 
 use hashbrown::HashMap;
 
@@ -62,4 +64,32 @@ pub struct Entry<'a> {
     pub colour: Colour,
     /// The unexcused reasons.
     pub reasons: ListId,
+}
+
+/// A state: rows in the order of the persons' bytes, each person once.
+pub trait Rows: Sync {
+    /// Number of rows.
+    fn len(&self) -> usize;
+    /// Whether there is none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// The person of a row. Panics when out of range.
+    fn person(&self, row: usize) -> &str;
+    /// The entries of a range of rows, in order; a row of a person without a code has none.
+    fn walk(&self, rows: Range<usize>) -> impl Iterator<Item = Entry<'_>>;
+}
+
+impl Rows for Vec<Entry<'_>> {
+    fn len(&self) -> usize {
+        Vec::len(self)
+    }
+
+    fn person(&self, row: usize) -> &str {
+        self[row].person
+    }
+
+    fn walk(&self, rows: Range<usize>) -> impl Iterator<Item = Entry<'_>> {
+        self[rows].iter().copied()
+    }
 }

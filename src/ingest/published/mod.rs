@@ -11,6 +11,7 @@
 mod columnar;
 mod text;
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use arrow::array::StringArray;
@@ -19,7 +20,7 @@ use rayon::prelude::*;
 use super::error::{IngestError, Place};
 use super::layout::Format;
 use crate::model::Colour;
-use crate::model::published::{Entry, ListId, ReasonLists};
+use crate::model::published::{Entry, ListId, ReasonLists, Rows};
 
 /// Codes read from a file.
 #[derive(Debug, Default)]
@@ -71,32 +72,15 @@ impl Published {
         Ok(published)
     }
 
-    /// Number of rows.
+    /// The entries; their lists of reasons go to `lists`.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.blocks().map(|(block, _)| block.colours.len()).sum()
-    }
-
-    /// Whether there is no row.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The entries, in the order of the persons' bytes; their lists of reasons go to `lists`.
-    #[must_use]
-    pub fn entries(&self, lists: &mut ReasonLists) -> Vec<Entry<'_>> {
-        let numbers: Vec<Vec<ListId>> = self.pieces.iter().map(|piece| lists.absorb(&piece.lists)).collect();
-        let blocks: Vec<_> = self.blocks().map(|(block, piece)| (block, &numbers[piece])).collect();
-        let entries = blocks.into_par_iter().flat_map_iter(|(block, numbers)| {
-            let states = block.colours.iter().zip(&block.reasons).enumerate();
-            states.map(move |(row, (&colour, list))| Entry {
-                person: block.person(row),
-                colour,
-                reasons: numbers[list.index()],
-            })
-        });
-        entries.collect()
+    pub fn entries(&self, lists: &mut ReasonLists) -> Entries<'_> {
+        let numbers = self.pieces.iter().map(|piece| lists.absorb(&piece.lists)).collect();
+        let mut ends = Vec::new();
+        for (block, _) in self.blocks() {
+            ends.push(ends.last().unwrap_or(&0) + block.colours.len());
+        }
+        Entries { blocks: self.blocks().collect(), ends, numbers }
     }
 
     /// All blocks in order, with the numbers of their pieces.
@@ -124,6 +108,53 @@ impl Published {
             Some(IngestError::Corrupt { path: path.to_owned(), place: block.place, column, detail })
         });
         first_wrong.map_or(Ok(()), Err)
+    }
+}
+
+/// The rows of a file, with lists of reasons numbered as those of another.
+pub struct Entries<'a> {
+    /// The blocks, with the number of the piece of each.
+    blocks: Vec<(&'a Block, usize)>,
+    /// The end of each block, in rows.
+    ends: Vec<usize>,
+    /// The numbers of a piece's lists, by piece.
+    numbers: Vec<Vec<ListId>>,
+}
+
+impl Entries<'_> {
+    /// The block that holds a row, and the row that it begins with.
+    fn block_of(&self, row: usize) -> (usize, usize) {
+        let block = self.ends.partition_point(|&end| end <= row);
+        (block, block.checked_sub(1).map_or(0, |before| self.ends[before]))
+    }
+}
+
+impl Rows for Entries<'_> {
+    fn len(&self) -> usize {
+        self.ends.last().copied().unwrap_or(0)
+    }
+
+    fn person(&self, row: usize) -> &str {
+        let (block, begin) = self.block_of(row);
+        self.blocks[block].0.person(row - begin)
+    }
+
+    fn walk(&self, rows: Range<usize>) -> impl Iterator<Item = Entry<'_>> {
+        let (first, mut begin) = self.block_of(rows.start);
+        let touched = self.blocks[first..].iter().map_while(move |&(block, piece)| {
+            let of_block =
+                rows.start.max(begin) - begin..rows.end.min(begin + block.colours.len()).saturating_sub(begin);
+            begin += block.colours.len();
+            (!of_block.is_empty() || block.colours.is_empty()).then_some((block, piece, of_block))
+        });
+        touched.flat_map(move |(block, piece, rows)| {
+            let numbers = &self.numbers[piece];
+            rows.map(move |row| Entry {
+                person: block.person(row),
+                colour: block.colours[row],
+                reasons: numbers[block.reasons[row].index()],
+            })
+        })
     }
 }
 
