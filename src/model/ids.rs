@@ -53,6 +53,11 @@ niche_id! {
     LabelId
 }
 
+niche_id! {
+    /// A region that persons' facts name: its dense number among those, which are few.
+    RegionId
+}
+
 /// A division code (GB/T 2260 with 6 or 9 digits) or an ISO 3166-1 numeric country code, checked to be in range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
@@ -109,6 +114,12 @@ impl RuleMask {
     /// No rule.
     pub const EMPTY: Self = Self(0);
 
+    /// One rule.
+    #[must_use]
+    pub const fn of(rule: RuleId) -> Self {
+        Self(1 << rule.0)
+    }
+
     /// Adds a rule.
     pub const fn insert(&mut self, rule: RuleId) {
         self.0 |= 1 << rule.0;
@@ -124,6 +135,12 @@ impl RuleMask {
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
+    }
+
+    /// The rules in either set.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     /// The rules in both sets.
