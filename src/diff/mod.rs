@@ -22,7 +22,7 @@ use crate::evaluate::Codes;
 use crate::facts::Facts;
 use crate::limits::MERGE_ROWS;
 use crate::model::published::{Entry, ListId, ReasonLists, Rows};
-use crate::model::{Colour, PersonId, RuleMask};
+use crate::model::{Code, Colour, PersonId, RuleMask};
 use crate::rules::Program;
 
 /// Colour and unexcused reasons of a person; `None` without a code.
@@ -93,7 +93,11 @@ impl Rows for Fresh<'_> {
 
 /// The number of the list of rule ids of each mask of reasons that somebody has.
 fn number_masks(program: &Program, codes: &Codes, lists: &mut ReasonLists) -> HashMap<RuleMask, ListId> {
-    let masks: HashSet<RuleMask> = codes.iter().map(|(_, code)| code.reasons).collect();
+    let insert = |mut masks: HashSet<RuleMask>, (_, code): (PersonId, Code)| {
+        masks.insert(code.reasons);
+        masks
+    };
+    let masks = codes.par_iter().fold(HashSet::new, insert).reduce(HashSet::new, |one, other| &one | &other);
     let mut masks: Vec<RuleMask> = masks.into_iter().collect();
     masks.sort_unstable();
     masks.into_iter().map(|mask| (mask, lists.number(program.names(mask).map(str::to_owned).collect()))).collect()

@@ -5,8 +5,8 @@
 //!
 //! Invariant: what is said of a candidate is what a full run over the edited tables, and a diff, would say.
 //!
-//! Cost: a recompute and a pass over the codes a candidate, 32 bytes a person; changes are counted by pair of states and
-//! district, so nothing is kept of a person who changes.
+//! Cost: a recompute and a pass over the codes a candidate; changes are counted by pair of states and district, so nothing is
+//! kept of a person who changes.
 
 mod listings;
 
