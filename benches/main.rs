@@ -15,6 +15,8 @@ use sanma::intern::Interner;
 use sanma::model::{Timestamp, UtcOffset};
 use sanma::rules::{Catalog, Program};
 
+mod outputs;
+
 fn main() {
     divan::main();
 }

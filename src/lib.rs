@@ -12,7 +12,7 @@
 //!             |                                 =
 //!             +------- the same rows -------> explain -> a page for a person
 //!
-//!  nightly wires this row; generate makes the files; cli talks to nightly, explain, rules and generate.
+//!  nightly wires this row; compare and whatif are shorter ones; generate makes the files; cli talks to these, explain and rules.
 //! ```
 //!
 //! | folder | holds | may use | invariant |
@@ -28,6 +28,8 @@
 //! | [`sinks`] | outputs in four formats | the above | whole or not at all |
 //! | [`explain`] | the slow, readable evaluator, and its pages | `model`, `rules` | shares no code with `evaluate` |
 //! | [`generate`] | a believable city of any size, from a seed | `model`, `sinks` | the same bytes for a seed; holds no facts |
+//! | [`compare`] | two published files, and what changed | `diff`, `ingest`, `sinks` | nothing is written before both are read |
+//! | [`whatif`] | rules and listings not in force, and what they would change | `diff`, `evaluate`, `facts`, `rules` | as a full run over edited tables says |
 //! | [`nightly`] | the job on one screen | all above but `explain` and `generate` | nothing is written before all is read |
 //! | [`cli`] | arguments, progress, summaries | anything | nobody imports it; only here are clocks read |
 //!
@@ -57,6 +59,7 @@
 //! | window | when a case (or an exposed person) infects |
 
 pub mod cli;
+pub mod compare;
 pub mod diff;
 pub mod evaluate;
 pub mod explain;
@@ -70,3 +73,4 @@ pub mod model;
 pub mod nightly;
 pub mod rules;
 pub mod sinks;
+pub mod whatif;

@@ -28,12 +28,18 @@ pub const TEXT_LINE_BYTES_MAX: usize = 1 << 24;
 pub const TABLE_ROWS_MAX: usize = u32::MAX as usize / 2;
 /// People evaluated by one task of the pool: enough to hide its cost, few enough that threads finish together.
 pub const PEOPLE_PER_TASK: usize = 4_096;
+/// Rows of one state that a task of the pool merges with those of another.
+pub const MERGE_ROWS: usize = 16_384;
 /// Words of a set of persons that belong to one task, so that tasks fill a set side by side.
 pub const WORDS_PER_TASK: usize = PEOPLE_PER_TASK / u64::BITS as usize;
 /// Most rows in one batch of an output.
 pub const OUTPUT_ROWS_MAX: usize = 65_536;
 /// Most batches of an output built side by side before they are written.
 pub const OUTPUT_BATCHES_AT_ONCE: usize = 8;
+/// Batches in a row group of an output: enough rows that its footer costs nothing, few enough that a small output has several.
+pub const OUTPUT_GROUP_BATCHES: usize = 2;
+/// Most row groups a thread encodes before those made so far are written: enough that threads finish together.
+pub const ROW_GROUPS_PER_THREAD: usize = 4;
 /// Rows in a row group of a generated table; few in tests, so that small cities have several.
 pub const GENERATED_GROUP_ROWS: usize = if cfg!(test) { 1 << 13 } else { 1 << 20 };
 /// Rows of a generated table made at once by one thread.

@@ -11,18 +11,18 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 
-use crate::diff::{self, Change};
+use crate::diff::{self, Change, Fresh, Tally};
 use crate::evaluate::{self, Codes};
 use crate::facts::{Facts, Names};
 use crate::ingest::{self, IngestError, Loaded, Observer, Published};
 use crate::model::facts::TableColumns as _;
 use crate::model::published::ReasonLists;
-use crate::model::schema::{changes_schema, codes_schema, rejections_schema};
+use crate::model::schema::{codes_schema, rejections_schema};
 use crate::model::{
     Admission, ClosedEnum, Code, Colour, Reason, Region, RegionId, Rejection, Symptom, Table, Timestamp,
 };
 use crate::rules::Program;
-use crate::sinks::{self, OutputFormat, SinkError, Staged};
+use crate::sinks::{self, Destination, OutputFormat, SinkError, Staged};
 
 /// What a nightly job is asked to do.
 #[derive(Debug)]
@@ -43,6 +43,12 @@ pub struct Job<'a> {
     pub reasons: bool,
     /// Whether an invalid row is an error.
     pub strict: bool,
+}
+
+impl<'a> Job<'a> {
+    const fn destination(&self) -> Destination<'a> {
+        Destination { dir: self.out, format: self.format }
+    }
 }
 
 /// Where a job stands.
@@ -71,14 +77,6 @@ pub enum JobError {
     /// An output cannot be written.
     #[error(transparent)]
     Sink(#[from] SinkError),
-    /// The directory for outputs cannot be made.
-    #[error("cannot make the directory {}: {cause}", .path.display())]
-    OutDirectory {
-        /// The directory.
-        path: PathBuf,
-        /// What the system said.
-        cause: std::io::Error,
-    },
     /// There are invalid rows, and the job is strict. They have been written to `rejections`; codes have not been touched.
     #[error("{rows} invalid rows, and --strict allows none; they are in {}", .file.display())]
     Strict {
@@ -110,12 +108,8 @@ pub struct Report {
     pub by_rule: Vec<(String, u64)>,
     /// Persons with a code, by county (or city, province) of residence and colour.
     pub by_district: BTreeMap<Region, BTreeMap<Colour, u64>>,
-    /// Whether there were earlier codes to compare with.
-    pub compared: bool,
-    /// Changes by transition, `None` for no code.
-    pub transitions: BTreeMap<(Option<Colour>, Option<Colour>), u64>,
-    /// Rows of `changes`.
-    pub changes: u64,
+    /// What changed, if there were earlier codes to compare with.
+    pub changes: Option<Tally>,
     /// Rejections by table and reason.
     pub rejections: BTreeMap<(Table, Reason), u64>,
     /// Rows replaced by a later one of the same id.
@@ -135,7 +129,7 @@ pub struct Report {
 pub fn run(job: &Job<'_>, watcher: &dyn Watcher) -> Result<Report, JobError> {
     watcher.phase(Phase::Load);
     let mut lists = ReasonLists::default();
-    let published = job.previous.map(|path| Published::read(path, &mut lists)).transpose()?;
+    let published = job.previous.map(Published::read).transpose()?;
     let mut report = Report::default();
     let (facts, mut rejections) = load(job, watcher, &mut report)?;
     refuse_invalid(job, watcher, &rejections)?;
@@ -151,18 +145,12 @@ pub fn run(job: &Job<'_>, watcher: &dyn Watcher) -> Result<Report, JobError> {
     }
 
     watcher.phase(Phase::Write);
-    make_out(job)?;
-    let entries = published.as_ref().map(|_| diff::entries(&facts.facts, job.program, &codes, &mut lists));
-    let changes = published
+    job.destination().make()?;
+    let states = published
         .as_ref()
-        .zip(entries.as_ref())
-        .map(|(published, entries)| diff::changes(&published.entries(), entries, job.reasons, &lists));
-    report.compared = changes.is_some();
-    for change in changes.iter().flatten() {
-        let colour = |state: Option<(Colour, _)>| state.map(|(colour, _)| colour);
-        *report.transitions.entry((colour(change.before), colour(change.after))).or_default() += 1;
-        report.changes += 1;
-    }
+        .map(|published| (published.entries(&mut lists), Fresh::new(&facts.facts, job.program, &codes, &mut lists)));
+    let changes = states.as_ref().map(|(before, after)| diff::changes(before, after, job.reasons, &lists));
+    report.changes = changes.as_ref().map(|changes| Tally::of(changes, &lists));
     write(job, watcher, &facts.facts, &codes, changes.as_deref(), &lists, &rejections, &mut report)?;
     Ok(report)
 }
@@ -194,8 +182,8 @@ fn refuse_invalid(job: &Job<'_>, watcher: &dyn Watcher, rejections: &[Rejection]
     if !job.strict || rejections.is_empty() {
         return Ok(());
     }
-    make_out(job)?;
-    let file = path_of(job, "rejections");
+    job.destination().make()?;
+    let file = job.destination().path_of("rejections");
     sinks::commit(vec![stage_rejections(job, watcher, rejections)?])?;
     Err(JobError::Strict { rows: rejections.len(), file })
 }
@@ -297,14 +285,6 @@ impl Counts {
     }
 }
 
-fn make_out(job: &Job<'_>) -> Result<(), JobError> {
-    std::fs::create_dir_all(job.out).map_err(|cause| JobError::OutDirectory { path: job.out.to_owned(), cause })
-}
-
-fn path_of(job: &Job<'_>, output: &str) -> PathBuf {
-    job.out.join(format!("{output}.{}", job.format.extension()))
-}
-
 /// Warnings about outputs of earlier runs that this run leaves beside its own.
 fn stale_outputs(job: &Job<'_>, compared: bool) -> Vec<String> {
     let mut stale = Vec::new();
@@ -321,7 +301,7 @@ fn stale_outputs(job: &Job<'_>, compared: bool) -> Vec<String> {
 }
 
 fn stage_rejections(job: &Job<'_>, watcher: &dyn Watcher, rejections: &[Rejection]) -> Result<Staged, SinkError> {
-    let path = path_of(job, "rejections");
+    let path = job.destination().path_of("rejections");
     Staged::write(&path, |out| {
         let batches = sinks::rejection_batches(rejections);
         let interrupted = || watcher.interrupted();
@@ -342,17 +322,13 @@ fn write(
 ) -> Result<(), SinkError> {
     let interrupted = || watcher.interrupted();
     let mut staged = vec![stage_rejections(job, watcher, rejections)?];
-    report.outputs.push(path_of(job, "rejections"));
-    let changes_path = path_of(job, "changes");
+    report.outputs.push(job.destination().path_of("rejections"));
     if let Some(changes) = changes {
-        staged.push(Staged::write(&changes_path, |out| {
-            let batches = sinks::change_batches(changes, lists, job.as_of, 0);
-            sinks::write_batches(out, &changes_path, job.format, &changes_schema(), &batches, &interrupted)
-        })?);
-        report.outputs.push(changes_path);
+        staged.push(job.destination().stage_changes("changes", changes, lists, job.as_of, &interrupted)?);
+        report.outputs.push(job.destination().path_of("changes"));
     }
     report.warnings.extend(stale_outputs(job, changes.is_some()));
-    let codes_path = path_of(job, "codes");
+    let codes_path = job.destination().path_of("codes");
     staged.push(Staged::write(&codes_path, |out| {
         let batches = sinks::code_batches(facts, job.program, codes);
         sinks::write_batches(out, &codes_path, job.format, &codes_schema(), &batches, &interrupted)

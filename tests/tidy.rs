@@ -15,10 +15,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ingest", &["intern", "limits", "model"]),
     ("facts", &["intern", "model"]),
     ("evaluate", &["facts", "limits", "model", "rules"]),
-    ("diff", &["evaluate", "facts", "model", "rules"]),
-    ("sinks", &["diff", "evaluate", "facts", "limits", "model", "rules"]),
+    ("diff", &["evaluate", "facts", "limits", "model", "rules"]),
+    ("sinks", &["diff", "evaluate", "facts", "intern", "limits", "model", "rules"]),
     ("explain", &["limits", "model", "rules"]),
     ("generate", &["limits", "model", "sinks"]),
+    ("compare", &["diff", "ingest", "model", "sinks"]),
+    ("whatif", &["diff", "evaluate", "facts", "limits", "model", "rules"]),
     ("nightly", &["diff", "evaluate", "facts", "ingest", "model", "rules", "sinks"]),
 ];
 

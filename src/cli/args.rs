@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::rules::RulesCommand;
 use crate::generate::DAYS_DEFAULT;
 use crate::limits::{GENERATED_DAYS_MAX, GENERATED_PEOPLE_MAX};
-use crate::model::Timestamp;
+use crate::model::{ClosedEnum as _, Level, Region, Timestamp};
 use crate::rules::UTC_OFFSET_DEFAULT;
 use crate::sinks::OutputFormat;
 
@@ -33,8 +33,12 @@ pub(super) struct Cli {
 pub(super) enum Command {
     /// Load every fact, recompute every code, write codes, changes and rejections
     Recompute(RecomputeArgs),
+    /// Say what changed between two files of codes
+    Diff(DiffArgs),
     /// Say why a person has the code they have
     Explain(ExplainArgs),
+    /// Say who would change under other rules or listings, before anyone signs them
+    Whatif(WhatifArgs),
     /// Make a city that nobody lives in, of any size, as Parquet
     Generate(GenerateArgs),
     /// Look at rule sets: list, show, check, diff
@@ -97,6 +101,35 @@ pub(super) struct RecomputeArgs {
     pub(super) quiet: bool,
 }
 
+/// What was typed after `sanma diff`.
+#[derive(Args, Debug)]
+pub(super) struct DiffArgs {
+    /// Codes before: a file of codes in any format, or its directory
+    #[arg(value_name = "BEFORE")]
+    pub(super) before: PathBuf,
+    /// Codes after
+    #[arg(value_name = "AFTER")]
+    pub(super) after: PathBuf,
+    /// Directory for changes; without it they are counted only
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// Format of the changes
+    #[arg(long, value_enum, default_value = "parquet")]
+    pub(super) format: FormatArg,
+    /// The instant of the codes after, told in each of the changes; now if left out
+    #[arg(long, value_name = "INSTANT", value_parser = instant, requires = "out")]
+    pub(super) as_of: Option<Timestamp>,
+    /// Count a change of reasons alone as a change
+    #[arg(long)]
+    pub(super) reasons: bool,
+    /// Threads to use; as many as there are processors if left out
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) threads: Option<u16>,
+    /// Print one JSON object instead of the summary
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
 /// What was typed after `sanma explain`.
 #[derive(Args, Debug)]
 pub(super) struct ExplainArgs {
@@ -113,6 +146,39 @@ pub(super) struct ExplainArgs {
     #[arg(long, value_enum, default_value = "en")]
     pub(super) lang: LangArg,
     /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// What was typed after `sanma whatif`.
+#[derive(Args, Debug)]
+#[group(id = "candidates", required = true, multiple = true, args = ["against", "list", "delist", "risk_areas"])]
+pub(super) struct WhatifArgs {
+    /// Which facts, rules and instant.
+    #[command(flatten)]
+    pub(super) question: Question,
+    /// Rules that might be put in force, named as --rules are; several are candidates of their own
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(super) against: Vec<String>,
+    /// List a region at a level (key, high, elevated, medium, lower, low) from the instant on, as 330106=high
+    #[arg(long, value_name = "CODE=LEVEL", value_parser = listing)]
+    pub(super) list: Vec<(Region, Level)>,
+    /// End the listings of a region that hold at the instant
+    #[arg(long, value_name = "CODE", value_parser = region)]
+    pub(super) delist: Vec<Region>,
+    /// A table of listings in any format, in the place of the data's; several are candidates of their own
+    #[arg(long, value_name = "FILE")]
+    pub(super) risk_areas: Vec<PathBuf>,
+    /// Directory for the changes of each candidate, changes-1 and so on; without it they are counted only
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// Format of the changes
+    #[arg(long, value_enum, default_value = "parquet")]
+    pub(super) format: FormatArg,
+    /// Count a change of reasons alone as a change
+    #[arg(long)]
+    pub(super) reasons: bool,
+    /// Print one JSON object instead of the summary
     #[arg(long)]
     pub(super) json: bool,
 }
@@ -193,4 +259,25 @@ pub(super) enum LangArg {
 pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse_typed(text, UTC_OFFSET_DEFAULT)
         .ok_or_else(|| "write 2020-02-18T00:00:00+08:00, or 2020-02-18 for its midnight at +08:00".to_owned())
+}
+
+/// A region as typed.
+///
+/// # Errors
+/// A sentence on what a code is.
+fn region(text: &str) -> Result<Region, String> {
+    text.parse().ok().and_then(Region::new).ok_or_else(|| {
+        "a region is a division code of 6 or 9 digits (330106, 330106109) or a country's below 1000 (392)".to_owned()
+    })
+}
+
+/// A region and its level as typed.
+///
+/// # Errors
+/// A sentence on how to write them.
+fn listing(text: &str) -> Result<(Region, Level), String> {
+    let (code, level) = text.split_once('=').ok_or("write a region and a level: 330106=high")?;
+    let level =
+        Level::parse(level).ok_or_else(|| format!("{level:?} is no level; levels are {}", Level::NAMES.join(", ")))?;
+    Ok((region(code)?, level))
 }

@@ -26,12 +26,17 @@ impl Setting {
     /// A rule set that there is not or that has errors; threads that the system does not give.
     pub(super) fn new(question: &Question) -> Result<Self, Failure> {
         let as_of = question.as_of.unwrap_or_else(now);
-        let catalog = Catalog::shipped().map_err(|errors| Failure::Usage(errors.to_string()))?;
-        let program = catalog
-            .resolve(&question.rules, as_of)
-            .map_err(|error| Failure::Usage(format!("{:#}", anyhow::Error::from(error))))?;
-        Ok(Self { program, as_of, pool: pool(question.threads)? })
+        Ok(Self { program: program(&question.rules, as_of)?, as_of, pool: pool(question.threads)? })
     }
+}
+
+/// The rule set of a name or file.
+///
+/// # Errors
+/// One that there is not or that has errors.
+pub(super) fn program(rules: &str, as_of: Timestamp) -> Result<Program, Failure> {
+    let catalog = Catalog::shipped().map_err(|errors| Failure::Usage(errors.to_string()))?;
+    catalog.resolve(rules, as_of).map_err(|error| Failure::Usage(format!("{:#}", anyhow::Error::from(error))))
 }
 
 /// The threads asked for, or as many as there are processors.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::args::GenerateArgs;
-use super::recompute::grouped;
+use super::summary::grouped;
 use super::{Failure, config, peak_rss_bytes, progress};
 use crate::generate::{self, Order, Watcher};
 use crate::model::Table;

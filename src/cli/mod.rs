@@ -4,19 +4,25 @@
 
 mod args;
 mod config;
+mod diff;
 mod explain;
 mod generate;
 mod progress;
 mod recompute;
 pub mod rules;
+mod summary;
+mod whatif;
 
 use std::io::{BufWriter, IsTerminal as _, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
+use crate::compare::CompareError;
 use crate::generate::GenerateError;
+use crate::ingest::IngestError;
 use crate::nightly::JobError;
+use crate::sinks::SinkError;
 use args::{Cli, Command};
 
 const EXIT_FAILURE: u8 = 1;
@@ -48,6 +54,27 @@ impl From<JobError> for Failure {
             JobError::Strict { .. } => Self::Strict(error.to_string()),
             error => Self::Job(error.into()),
         }
+    }
+}
+
+impl From<CompareError> for Failure {
+    fn from(error: CompareError) -> Self {
+        match error {
+            CompareError::Ingest(error) => error.into(),
+            CompareError::Sink(error) => error.into(),
+        }
+    }
+}
+
+impl From<IngestError> for Failure {
+    fn from(error: IngestError) -> Self {
+        JobError::from(error).into()
+    }
+}
+
+impl From<SinkError> for Failure {
+    fn from(error: SinkError) -> Self {
+        JobError::from(error).into()
     }
 }
 
@@ -94,7 +121,15 @@ fn dispatch(command: &Command, styled: bool, out: &mut dyn Write) -> Result<(), 
             progress::catch_interrupts();
             recompute::run(args, out)
         }
+        Command::Diff(args) => {
+            progress::catch_interrupts();
+            diff::run(args, out)
+        }
         Command::Explain(args) => explain::run(args, out),
+        Command::Whatif(args) => {
+            progress::catch_interrupts();
+            whatif::run(args, out)
+        }
         Command::Generate(args) => {
             progress::catch_interrupts();
             generate::run(args, out)

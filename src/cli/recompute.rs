@@ -9,13 +9,11 @@ use serde_json::{Map, Value, json};
 use super::args::RecomputeArgs;
 use super::config::Setting;
 use super::progress::Progress;
+use super::summary::{SUMMARY_ROWS_MAX, changes_json, grouped, print_changes, rows};
 use super::{Failure, peak_rss_bytes, say};
 use crate::gazetteer;
 use crate::model::{ClosedEnum as _, Colour, Reason};
 use crate::nightly::{self, Job, JobError, Phase, Report};
-
-/// Districts and rules shown in the summary; the JSON has all.
-const SUMMARY_ROWS_MAX: usize = 12;
 
 /// Runs the job and prints what it did.
 ///
@@ -74,10 +72,6 @@ const fn phase_name(phase: Phase) -> &'static str {
     }
 }
 
-fn colour_name(colour: Option<Colour>) -> &'static str {
-    colour.map_or("none", |colour| colour.name())
-}
-
 impl Run<'_> {
     fn facts(&self) -> u64 {
         self.report.facts.values().sum()
@@ -112,13 +106,6 @@ impl Run<'_> {
         let by_district = report.by_district.iter();
         let by_district: Map<String, Value> =
             by_district.map(|(district, counts)| (district.code().to_string(), colours(counts).into())).collect();
-        let transitions: Map<String, Value> = report
-            .transitions
-            .iter()
-            .map(|((before, after), &count)| {
-                (format!("{}->{}", colour_name(*before), colour_name(*after)), count.into())
-            })
-            .collect();
         let mut by_reason: Map<String, Value> = Map::new();
         for ((_, reason), count) in &report.rejections {
             let entry = by_reason.entry(reason.name()).or_insert(0.into());
@@ -132,15 +119,13 @@ impl Run<'_> {
             .iter()
             .map(|(phase, took)| (phase_name(*phase).to_owned(), took.as_secs_f64().into()))
             .collect();
-        json!({
+        let mut summary = json!({
             "as_of": self.setting.as_of.to_rfc3339(),
             "rules": {"name": self.setting.program.name, "version": self.setting.program.version},
             "people": self.people(),
             "codes": colours(&report.colours),
             "by_rule": report.by_rule.iter().map(|(rule, count)| (rule.clone(), Value::from(*count))).collect::<Map<_, _>>(),
             "by_district": by_district,
-            "changes": report.changes,
-            "transitions": transitions,
             "rejections": self.rejected(),
             "rejections_by_reason": by_reason,
             "duplicates": tables(&report.duplicates),
@@ -151,7 +136,11 @@ impl Run<'_> {
             "peak_rss_bytes": peak_rss_bytes(),
             "warnings": report.warnings,
             "outputs": report.outputs.iter().map(|path| path.display().to_string()).collect::<Vec<_>>(),
-        })
+        });
+        if let Some(object) = summary.as_object_mut() {
+            object.extend(changes_json(&report.changes.clone().unwrap_or_default()));
+        }
+        summary
     }
 
     fn print(&self, out: &mut dyn Write) -> std::io::Result<()> {
@@ -167,17 +156,9 @@ impl Run<'_> {
         let rules = report.by_rule.iter().filter(|(_, count)| *count > 0);
         rows(out, "by rule", rules.map(|(rule, count)| (rule.clone(), *count)))?;
         self.print_districts(out)?;
-        if report.compared && report.changes == 0 {
-            writeln!(out, "\nno changes")?;
+        if let Some(tally) = &report.changes {
+            print_changes(out, tally)?;
         }
-        let transitions = report.transitions.iter();
-        rows(
-            out,
-            "changes",
-            transitions.map(|((before, after), &count)| {
-                (format!("{} -> {}", colour_name(*before), colour_name(*after)), count)
-            }),
-        )?;
         let refusals = report.rejections.iter();
         rows(
             out,
@@ -230,42 +211,5 @@ impl Run<'_> {
             writeln!(out, "{:>11}  and {} more", "", districts.len() - SUMMARY_ROWS_MAX)?;
         }
         Ok(())
-    }
-}
-
-fn rows(out: &mut dyn Write, title: &str, rows: impl Iterator<Item = (String, u64)>) -> std::io::Result<()> {
-    let mut rows = rows.peekable();
-    if rows.peek().is_some() {
-        writeln!(out, "\n{title}")?;
-    }
-    for (name, count) in rows {
-        writeln!(out, "{:>12} {name}", grouped(count))?;
-    }
-    Ok(())
-}
-
-/// A number with thin groups of three digits: `1 234 567`.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(' ');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::grouped;
-
-    #[test]
-    fn numbers_are_grouped_by_three() {
-        assert_eq!(grouped(0), "0");
-        assert_eq!(grouped(999), "999");
-        assert_eq!(grouped(1000), "1 000");
-        assert_eq!(grouped(1_234_567), "1 234 567");
     }
 }

@@ -210,6 +210,13 @@ impl Facts {
         self.case_stays = placed.iter().map(case_stay).collect();
     }
 
+    /// The same facts under other listings. Cost: indexing those; nothing about persons is touched.
+    #[must_use]
+    pub fn listing(mut self, listings: RiskAreas) -> Self {
+        self.regions = self.regions.relisted(listings);
+        self
+    }
+
     /// Number of rows in a table.
     #[must_use]
     pub fn rows_of(&self, table: Table) -> usize {

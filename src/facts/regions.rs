@@ -4,6 +4,7 @@
 //! instant the level of every number is computed once, and a stay's level is one lookup.
 
 use hashbrown::HashMap;
+use rayon::prelude::*;
 
 use crate::model::facts::{RiskAreas, TableColumns as _};
 use crate::model::{EnumSet, Level, Region, RegionId, Timestamp};
@@ -23,7 +24,7 @@ impl Regions {
     #[must_use]
     pub fn new(mut listings: RiskAreas) -> Self {
         let mut order: Vec<u32> = (0u32..).take(listings.len()).collect();
-        order.sort_unstable_by_key(|&row| {
+        order.par_sort_unstable_by_key(|&row| {
             let area = listings.row(row as usize);
             (area.region, area.listed_at, area.id)
         });
@@ -33,6 +34,12 @@ impl Regions {
             listed.entry(region).or_insert(row..row).end = row + 1;
         }
         Self { listings, listed, ..Self::default() }
+    }
+
+    /// The same regions under other listings; their numbers stay.
+    #[must_use]
+    pub fn relisted(self, listings: RiskAreas) -> Self {
+        Self { codes: self.codes, numbers: self.numbers, ..Self::new(listings) }
     }
 
     /// The number of a region, a new one if it is met for the first time.

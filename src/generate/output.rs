@@ -1,7 +1,6 @@
-//! Tables to Parquet: row groups are made side by side, a few at a time, and written in order.
+//! Tables to Parquet, batch by batch.
 //!
-//! The one idea: a row group is a function of its number, so threads share nothing but the order in which what they made is
-//! appended; while one lot is written the next is made. Memory is two lots of encoded row groups and a batch a thread.
+//! The one idea: the rows of a row group are a function of its number, so row groups are made side by side.
 //!
 //! Invariant: the file's bytes do not depend on the number of threads.
 
@@ -11,14 +10,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::basic::{Compression, Encoding};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
-use rayon::prelude::*;
 
 use super::cells::Cells;
 use super::dirt::Layout;
@@ -26,7 +21,7 @@ use super::tables::World;
 use super::{GenerateError, Watcher};
 use crate::limits::{GENERATED_BATCH_ROWS, GENERATED_GROUP_ROWS};
 use crate::model::{ColumnType, Table};
-use crate::sinks::{SinkError, Staged};
+use crate::sinks::{RowGroup, SinkError, Staged, write_row_groups};
 
 /// A table being written.
 struct Output<'a> {
@@ -98,51 +93,22 @@ fn properties(table: Table) -> WriterProperties {
 }
 
 impl Output<'_> {
-    fn write_to<W: Write + Send>(&self, file: W) -> Result<(), GenerateError> {
-        let refused = |error| self.refused(error);
-        let properties = properties(self.table);
-        let writer = ArrowWriter::try_new(file, Arc::clone(&self.schema), Some(properties)).map_err(refused)?;
-        let (mut writer, factory) = writer.into_serialized_writer().map_err(refused)?;
+    fn write_to<W: Write + Send>(&self, out: W) -> Result<(), GenerateError> {
         let rows = self.layout.rows();
         let size = GENERATED_GROUP_ROWS as u64;
-        let groups: Vec<(usize, Range<u64>)> = (0..)
-            .zip((0..rows).step_by(GENERATED_GROUP_ROWS))
-            .map(|(n, first)| (n, first..rows.min(first + size)))
-            .collect();
-        let mut made = Vec::new();
-        for lot in groups.chunks(rayon::current_num_threads()) {
-            let (written, next) = rayon::join(
-                || append(&mut writer, std::mem::take(&mut made)),
-                || lot.par_iter().map(|(number, rows)| self.group(&factory, *number, rows)).collect::<Result<_, _>>(),
-            );
-            written.map_err(refused)?;
-            made = next?;
-        }
-        append(&mut writer, made).map_err(refused)?;
-        writer.close().map_err(refused)?;
-        Ok(())
+        let groups: Vec<Range<u64>> =
+            (0..rows).step_by(GENERATED_GROUP_ROWS).map(|first| first..rows.min(first + size)).collect();
+        let fill = |number: usize, group: &mut RowGroup| self.fill(&groups[number], group);
+        let refused = |error| self.refused(error);
+        write_row_groups(out, &self.schema, properties(self.table), groups.len(), fill, refused)
     }
 
     fn refused(&self, error: ParquetError) -> GenerateError {
-        let path = self.path.to_owned();
-        GenerateError::Sink(match error {
-            ParquetError::External(cause) => match cause.downcast::<std::io::Error>() {
-                Ok(cause) => SinkError::Io { path, cause: *cause },
-                Err(cause) => SinkError::Encode { path, detail: cause.to_string() },
-            },
-            error => SinkError::Encode { path, detail: error.to_string() },
-        })
+        SinkError::of_parquet(self.path, error).into()
     }
 
-    /// Makes and encodes a row group.
-    fn group(
-        &self,
-        factory: &ArrowRowGroupWriterFactory,
-        number: usize,
-        rows: &Range<u64>,
-    ) -> Result<Vec<ArrowColumnChunk>, GenerateError> {
-        let refused = |error| self.refused(error);
-        let mut writers = factory.create_column_writers(number).map_err(refused)?;
+    /// Makes the rows of a row group.
+    fn fill(&self, rows: &Range<u64>, group: &mut RowGroup) -> Result<(), GenerateError> {
         let mut cells = Cells::new(self.table, GENERATED_BATCH_ROWS);
         for first in rows.clone().step_by(GENERATED_BATCH_ROWS) {
             if self.watcher.interrupted() {
@@ -155,28 +121,10 @@ impl Output<'_> {
                 self.world.write(self.table, slot.row, &mut cells);
                 debug_assert!(cells.is_complete());
             }
-            let batch = cells.finish(&self.schema).map_err(|error| refused(error.into()))?;
-            for ((field, column), writer) in self.schema.fields().iter().zip(batch.columns()).zip(&mut writers) {
-                for leaf in compute_leaves(field, column).map_err(refused)? {
-                    writer.write(&leaf).map_err(refused)?;
-                }
-            }
+            let batch = cells.finish(&self.schema).map_err(|error| self.refused(error.into()))?;
+            group.write(&batch).map_err(|error| self.refused(error))?;
             self.watcher.advance(end - first);
         }
-        writers.into_iter().map(|writer| writer.close().map_err(refused)).collect()
+        Ok(())
     }
-}
-
-fn append<W: Write + Send>(
-    writer: &mut SerializedFileWriter<W>,
-    groups: Vec<Vec<ArrowColumnChunk>>,
-) -> Result<(), ParquetError> {
-    for columns in groups {
-        let mut group = writer.next_row_group()?;
-        for column in columns {
-            column.append_to_row_group(&mut group)?;
-        }
-        group.close()?;
-    }
-    Ok(())
 }

@@ -13,6 +13,7 @@ mod error;
 mod guard;
 mod ipc;
 mod layout;
+mod listings;
 mod published;
 mod row_json;
 mod rows;
@@ -28,6 +29,7 @@ use rayon::prelude::*;
 pub use error::{IngestError, Place};
 pub use guard::quiet_decoders;
 pub use layout::{Compression, Format, Layout, SourceFile, discover};
+pub use listings::load_listings;
 pub use published::Published;
 
 use cells::{Chunk, Interners};

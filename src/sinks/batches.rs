@@ -5,20 +5,30 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, ListBuilder, RecordBatch, StringBuilder, TimestampMicrosecondArray, UInt64Array};
-use arrow::datatypes::{DataType, Field, SchemaRef};
+use arrow::array::{
+    Array as _, ArrayRef, DictionaryArray, ListArray, ListBuilder, RecordBatch, StringArray, StringBuilder,
+    TimestampMicrosecondArray, UInt8Array, UInt64Array,
+};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use crate::diff::Change;
 use crate::evaluate::Codes;
 use crate::facts::Facts;
+use crate::intern::Tokens;
 use crate::limits::OUTPUT_ROWS_MAX;
 use crate::model::published::ReasonLists;
 use crate::model::schema::{changes_schema, codes_schema, rejections_schema};
-use crate::model::{ClosedEnum as _, PersonId, Rejection, Timestamp};
+use crate::model::{ClosedEnum, Code, PersonId, Rejection, RuleMask, Timestamp};
 use crate::rules::Program;
 
-fn batch(schema: SchemaRef, columns: Vec<ArrayRef>) -> RecordBatch {
-    RecordBatch::try_new(schema, columns).expect("columns are built by the schema")
+/// The columns by the schema's names; dictionaries stay such.
+fn batch(schema: &SchemaRef, columns: Vec<ArrayRef>) -> RecordBatch {
+    let fields = schema.fields().iter().zip(&columns);
+    let typed =
+        |(field, column): (&Arc<Field>, &ArrayRef)| field.as_ref().clone().with_data_type(column.data_type().clone());
+    let schema = Schema::new(fields.map(typed).collect::<Vec<_>>());
+    RecordBatch::try_new(Arc::new(schema), columns).expect("columns are built by the schema")
 }
 
 fn texts<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
@@ -37,6 +47,35 @@ fn text_lists<'a, L: Iterator<Item = &'a str>>(lists: impl Iterator<Item = L>) -
     Arc::new(builder.finish())
 }
 
+/// The tokens of these indexes.
+fn tokens(tokens: &Tokens, indexes: &[u32]) -> ArrayRef {
+    let (bytes, ends) = tokens.gather(indexes);
+    let lengths = std::iter::once(&0).chain(&ends).zip(&ends).map(|(begin, end)| end - begin);
+    Arc::new(StringArray::new(OffsetBuffer::from_lengths(lengths), bytes.into(), None))
+}
+
+/// The names of values of an enumeration, as a dictionary: nothing is copied a row but a byte.
+fn names<T: ClosedEnum>(values: impl Iterator<Item = Option<T>>) -> ArrayRef {
+    let key = |value: T| u8::try_from(value.index()).expect("enumerations are small");
+    let keys: UInt8Array = values.map(|value| value.map(key)).collect();
+    let names = StringArray::from_iter_values(T::NAMES);
+    Arc::new(DictionaryArray::new(keys, Arc::new(names)))
+}
+
+/// The ids of the rules in each mask, as lists of a dictionary's keys.
+fn rule_lists(program: &Program, masks: impl Iterator<Item = RuleMask>) -> ArrayRef {
+    let ids = StringArray::from_iter_values(program.rules.iter().map(|rule| &rule.id));
+    let mut keys: Vec<u8> = Vec::new();
+    let mut ends: Vec<i32> = vec![0];
+    for mask in masks {
+        keys.extend(mask.iter().map(|rule| rule.0));
+        ends.push(i32::try_from(keys.len()).expect("a batch has fewer than 2^31 reasons"));
+    }
+    let items = DictionaryArray::new(UInt8Array::from(keys), Arc::new(ids));
+    let field = Field::new("item", items.data_type().clone(), false);
+    Arc::new(ListArray::new(Arc::new(field), OffsetBuffer::new(ends.into()), Arc::new(items), None))
+}
+
 fn instants(values: impl Iterator<Item = Timestamp>) -> ArrayRef {
     let values = values.map(|value| value.finite().map(|finite| finite.0));
     Arc::new(values.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
@@ -53,18 +92,19 @@ pub fn code_batches<'a>(
     chunks
         .map(|chunk| {
             move || {
-                let rows = || {
-                    let persons = chunk.iter().copied().map(PersonId);
-                    persons.filter_map(|person| Some((person, codes.of(person)?)))
-                };
+                // The order of persons' bytes is none of memory: a pass does nothing but fetch, so that fetches overlap.
+                let found: Vec<Option<Code>> = chunk.iter().map(|&person| codes.of(PersonId(person))).collect();
+                let persons = chunk.iter().zip(&found).filter(|(_, code)| code.is_some());
+                let persons: Vec<u32> = persons.map(|(&person, _)| person).collect();
+                let rows = || found.iter().flatten();
                 let columns = vec![
-                    texts(rows().map(|(person, _)| Some(facts.names.person(person)))),
-                    texts(rows().map(|(_, code)| Some(code.colour.name()))),
-                    text_lists(rows().map(|(_, code)| program.names(code.reasons))),
-                    text_lists(rows().map(|(_, code)| program.names(code.excused))),
-                    instants(rows().map(|(_, code)| code.valid_until)),
+                    tokens(&facts.names.persons, &persons),
+                    names(rows().map(|code| Some(code.colour))),
+                    rule_lists(program, rows().map(|code| code.reasons)),
+                    rule_lists(program, rows().map(|code| code.excused)),
+                    instants(rows().map(|code| code.valid_until)),
                 ];
-                batch(codes_schema(), columns)
+                batch(&codes_schema(), columns)
             }
         })
         .collect()
@@ -86,12 +126,12 @@ pub fn change_batches<'a>(
                     instants(chunk.iter().map(|_| as_of)),
                     Arc::new(UInt64Array::from_iter_values(chunk.iter().map(|_| position))) as ArrayRef,
                     texts(chunk.iter().map(|change| Some(change.person))),
-                    texts(chunk.iter().map(|change| change.before.map(|(colour, _)| colour.name()))),
-                    texts(chunk.iter().map(|change| change.after.map(|(colour, _)| colour.name()))),
+                    names(chunk.iter().map(|change| change.before.map(|(colour, _)| colour))),
+                    names(chunk.iter().map(|change| change.after.map(|(colour, _)| colour))),
                     text_lists(chunk.iter().map(|change| change.gained(lists).map(String::as_str))),
                     text_lists(chunk.iter().map(|change| change.lost(lists).map(String::as_str))),
                 ];
-                batch(changes_schema(), columns)
+                batch(&changes_schema(), columns)
             }
         })
         .collect()
@@ -107,13 +147,13 @@ pub fn rejection_batches(rejections: &[Rejection]) -> Vec<impl Fn() -> RecordBat
                 let columns = vec![
                     texts(chunk.iter().map(|rejection| Some(rejection.table.name()))),
                     Arc::new(chunk.iter().map(|rejection| rejection.id).collect::<UInt64Array>()) as ArrayRef,
-                    texts(chunk.iter().map(|rejection| Some(rejection.reason.name()))),
+                    names(chunk.iter().map(|rejection| Some(rejection.reason))),
                     texts(chunk.iter().map(|rejection| rejection.column)),
                     texts(chunk.iter().map(|rejection| Some(rejection.row.as_str()))),
                     texts(chunk.iter().map(|rejection| Some(rejection.source.as_str()))),
                     Arc::new(UInt64Array::from_iter_values(chunk.iter().map(|rejection| rejection.offset))),
                 ];
-                batch(rejections_schema(), columns)
+                batch(&rejections_schema(), columns)
             }
         })
         .collect()

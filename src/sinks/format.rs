@@ -5,18 +5,23 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow::array::{Array, AsArray as _, RecordBatch, types};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, SchemaRef};
+use arrow::error::ArrowError;
 use arrow::ipc::writer::FileWriter;
-use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
 use rayon::prelude::*;
 use serde_json::{Map, Value};
 
+use super::parquet::{RowGroup, write_row_groups};
 use super::staged::SinkError;
-use crate::limits::OUTPUT_BATCHES_AT_ONCE;
+use crate::limits::{OUTPUT_BATCHES_AT_ONCE, OUTPUT_GROUP_BATCHES};
 use crate::model::Timestamp;
 
 /// A format of output files.
@@ -45,7 +50,8 @@ impl OutputFormat {
     }
 }
 
-/// Writes batches in order. `interrupted` is asked between groups of batches.
+/// Writes batches in order; their columns may be dictionaries where the schema wants plain texts. `interrupted` is asked now
+/// and then.
 ///
 /// # Errors
 /// What the encoder or the file said; an interruption is an I/O error of kind `Interrupted`.
@@ -55,21 +61,56 @@ pub fn write_batches<W: Write + Send>(
     format: OutputFormat,
     schema: &SchemaRef,
     batches: &[impl Fn() -> RecordBatch + Sync],
-    interrupted: &dyn Fn() -> bool,
+    interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<(), SinkError> {
+    let check = || {
+        let cause = std::io::Error::from(std::io::ErrorKind::Interrupted);
+        if interrupted() { Err(SinkError::Io { path: path.to_owned(), cause }) } else { Ok(()) }
+    };
+    if format == OutputFormat::Parquet {
+        let refused = |error| SinkError::of_parquet(path, error);
+        let groups: Vec<_> = batches.chunks(OUTPUT_GROUP_BATCHES).collect();
+        let fill = |number: usize, group: &mut RowGroup| {
+            groups[number].iter().try_for_each(|build| {
+                check()?;
+                group.write(&build()).map_err(refused)
+            })
+        };
+        return write_row_groups(out, schema, properties(schema).map_err(refused)?, groups.len(), fill, refused);
+    }
     let fail = |error: Failure| error.at(path);
     let mut encoder = Encoder::new(out, format, schema).map_err(fail)?;
     for group in batches.chunks(OUTPUT_BATCHES_AT_ONCE) {
-        if interrupted() {
-            let cause = std::io::Error::from(std::io::ErrorKind::Interrupted);
-            return Err(SinkError::Io { path: path.to_owned(), cause });
-        }
-        let built: Vec<RecordBatch> = group.par_iter().map(|build| build()).collect();
-        for batch in &built {
-            encoder.write(batch).map_err(fail)?;
+        check()?;
+        let built: Vec<_> = group.par_iter().map(|build| unpacked(&build(), schema)).collect();
+        for batch in built {
+            encoder.write(&batch.map_err(|error| fail(error.into()))?).map_err(fail)?;
         }
     }
     encoder.finish().map_err(fail)
+}
+
+/// The batch with its dictionaries written out.
+fn unpacked(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let columns = schema.fields().iter().zip(batch.columns());
+    let columns = columns.map(|(field, column)| cast(column, field.data_type())).collect::<Result<_, _>>()?;
+    RecordBatch::try_new(Arc::clone(schema), columns)
+}
+
+/// How outputs are encoded: no two persons are alike, so a dictionary of them would be tried in vain; the least and greatest
+/// of persons and instants let a reader pass over row groups, those of lists help nobody.
+fn properties(schema: &SchemaRef) -> Result<WriterProperties, ParquetError> {
+    let mut builder = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_column_dictionary_enabled(ColumnPath::from("person"), false);
+    for field in schema.fields() {
+        if let DataType::List(item) = field.data_type() {
+            let path = ColumnPath::from(vec![field.name().clone(), "list".to_owned(), item.name().clone()]);
+            builder = builder.set_column_statistics_enabled(path, EnabledStatistics::None);
+        }
+    }
+    Ok(builder.build())
 }
 
 /// What an encoder says; which of the two a full disk becomes depends on the encoder.
@@ -93,16 +134,10 @@ impl From<std::io::Error> for Failure {
     }
 }
 
-impl From<parquet::errors::ParquetError> for Failure {
-    fn from(error: parquet::errors::ParquetError) -> Self {
-        Self::Encode(error.to_string())
-    }
-}
-
-impl From<arrow::error::ArrowError> for Failure {
-    fn from(error: arrow::error::ArrowError) -> Self {
+impl From<ArrowError> for Failure {
+    fn from(error: ArrowError) -> Self {
         match error {
-            arrow::error::ArrowError::IoError(_, cause) => Self::Io(cause),
+            ArrowError::IoError(_, cause) => Self::Io(cause),
             error => Self::Encode(error.to_string()),
         }
     }
@@ -115,7 +150,6 @@ impl From<csv::Error> for Failure {
 }
 
 enum Encoder<'w, W: Write + Send> {
-    Parquet(Box<ArrowWriter<&'w mut W>>),
     Arrow(FileWriter<&'w mut W>),
     Csv(csv::Writer<&'w mut W>),
     Ndjson(&'w mut W),
@@ -124,13 +158,7 @@ enum Encoder<'w, W: Write + Send> {
 impl<'w, W: Write + Send> Encoder<'w, W> {
     fn new(out: &'w mut W, format: OutputFormat, schema: &SchemaRef) -> Result<Self, Failure> {
         Ok(match format {
-            OutputFormat::Parquet => {
-                let properties = WriterProperties::builder()
-                    .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
-                    .set_statistics_enabled(EnabledStatistics::Chunk)
-                    .build();
-                Self::Parquet(Box::new(ArrowWriter::try_new(out, schema.clone(), Some(properties))?))
-            }
+            OutputFormat::Parquet => unreachable!("row groups are encoded by themselves"),
             OutputFormat::Arrow => Self::Arrow(FileWriter::try_new(out, schema)?),
             OutputFormat::Csv => {
                 let mut writer = csv::Writer::from_writer(out);
@@ -143,7 +171,6 @@ impl<'w, W: Write + Send> Encoder<'w, W> {
 
     fn write(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
         match self {
-            Self::Parquet(writer) => writer.write(batch)?,
             Self::Arrow(writer) => writer.write(batch)?,
             Self::Csv(writer) => {
                 for row in 0..batch.num_rows() {
@@ -162,9 +189,6 @@ impl<'w, W: Write + Send> Encoder<'w, W> {
 
     fn finish(self) -> Result<(), Failure> {
         match self {
-            Self::Parquet(writer) => {
-                writer.close()?;
-            }
             Self::Arrow(mut writer) => writer.finish()?,
             Self::Csv(mut writer) => writer.flush()?,
             Self::Ndjson(_) => {}

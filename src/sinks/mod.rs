@@ -7,9 +7,13 @@
 //! of its own. (Only the system can fail the renames that follow; those before the failure stay.)
 
 mod batches;
+mod destination;
 mod format;
+mod parquet;
 mod staged;
 
 pub use batches::{change_batches, code_batches, rejection_batches};
+pub use destination::Destination;
 pub use format::{OutputFormat, write_batches};
+pub use parquet::{RowGroup, write_row_groups};
 pub use staged::{SinkError, Staged, commit};

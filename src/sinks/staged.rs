@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use parquet::errors::ParquetError;
 use tempfile::NamedTempFile;
 
 /// Why an output cannot be written.
@@ -17,6 +18,14 @@ pub enum SinkError {
         /// What the system said.
         cause: std::io::Error,
     },
+    /// The directory for outputs cannot be made.
+    #[error("cannot make the directory {}: {cause}", .path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
     /// An encoder refused.
     #[error("cannot encode {}: {detail}", .path.display())]
     Encode {
@@ -25,6 +34,20 @@ pub enum SinkError {
         /// What the encoder said.
         detail: String,
     },
+}
+
+impl SinkError {
+    /// What a Parquet encoder said of an output. What the system said to the encoder is told as such.
+    pub(crate) fn of_parquet(path: &Path, error: ParquetError) -> Self {
+        let path = path.to_owned();
+        match error {
+            ParquetError::External(cause) => match cause.downcast::<std::io::Error>() {
+                Ok(cause) => Self::Io { path, cause: *cause },
+                Err(cause) => Self::Encode { path, detail: cause.to_string() },
+            },
+            error => Self::Encode { path, detail: error.to_string() },
+        }
+    }
 }
 
 /// An output that is complete and on disk, under a temporary name in its final directory. Dropping it removes it.

@@ -1,0 +1,104 @@
+//! What summaries have in common: numbers in groups, lists with a title, changes.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use serde_json::{Map, Value};
+
+use crate::diff::{Tally, Transition};
+use crate::model::{ClosedEnum as _, Colour};
+
+/// Rows of a long list in a summary; the JSON has all.
+pub(super) const SUMMARY_ROWS_MAX: usize = 12;
+
+/// A number with thin groups of three digits: `1 234 567`.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A list of counts under a title; nothing if it is empty.
+///
+/// # Errors
+/// What the output said.
+pub(super) fn rows(out: &mut dyn Write, title: &str, rows: impl Iterator<Item = (String, u64)>) -> std::io::Result<()> {
+    let mut rows = rows.peekable();
+    if rows.peek().is_some() {
+        writeln!(out, "\n{title}")?;
+    }
+    for (name, count) in rows {
+        writeln!(out, "{:>12} {name}", grouped(count))?;
+    }
+    Ok(())
+}
+
+/// Changes by transition, then by rule.
+///
+/// # Errors
+/// What the output said.
+pub(super) fn print_changes(out: &mut dyn Write, tally: &Tally) -> std::io::Result<()> {
+    if tally.changes == 0 {
+        return writeln!(out, "\nno changes");
+    }
+    let arrow = |(before, after): &Transition| format!("{} -> {}", colour_name(*before), colour_name(*after));
+    rows(out, "changes", tally.transitions.iter().map(|(transition, &count)| (arrow(transition), count)))?;
+    let mut by_rule: BTreeMap<&String, [u64; 2]> = BTreeMap::new();
+    for (side, counts) in [&tally.gained, &tally.lost].into_iter().enumerate() {
+        for (rule, &count) in counts {
+            by_rule.entry(rule).or_default()[side] = count;
+        }
+    }
+    if !by_rule.is_empty() {
+        writeln!(out, "\n{:>12} {:>12}", "gained", "lost")?;
+    }
+    for (rule, [gained, lost]) in by_rule {
+        writeln!(out, "{:>12} {:>12} {rule}", grouped(gained), grouped(lost))?;
+    }
+    Ok(())
+}
+
+/// The fields that tell of changes: `changes`, `transitions`, `gained`, `lost`.
+pub(super) fn changes_json(tally: &Tally) -> Map<String, Value> {
+    let counts = |counts: &BTreeMap<String, u64>| -> Value {
+        counts.iter().map(|(rule, &count)| (rule.clone(), Value::from(count))).collect::<Map<_, _>>().into()
+    };
+    let mut fields = Map::new();
+    fields.insert("changes".to_owned(), tally.changes.into());
+    fields.insert("transitions".to_owned(), transitions_json(&tally.transitions));
+    fields.insert("gained".to_owned(), counts(&tally.gained));
+    fields.insert("lost".to_owned(), counts(&tally.lost));
+    fields
+}
+
+/// Counts by transition, as `{"green->red": 3}`.
+pub(super) fn transitions_json(transitions: &BTreeMap<Transition, u64>) -> Value {
+    let field = |((before, after), &count): (&Transition, &u64)| {
+        (format!("{}->{}", colour_name(*before), colour_name(*after)), Value::from(count))
+    };
+    transitions.iter().map(field).collect::<Map<_, _>>().into()
+}
+
+/// A colour, or `none` for no code.
+pub(super) fn colour_name(colour: Option<Colour>) -> &'static str {
+    colour.map_or("none", |colour| colour.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn numbers_are_grouped_by_three() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1000), "1 000");
+        assert_eq!(grouped(1_234_567), "1 234 567");
+    }
+}

@@ -1,0 +1,64 @@
+//! Changes counted: by transition of the colour, and by rule gained and lost.
+//!
+//! The one idea: states are few, so changes are counted by pair of states first, and each pair is looked at once.
+
+use std::collections::BTreeMap;
+
+use hashbrown::HashMap;
+use rayon::prelude::*;
+
+use super::{Change, State};
+use crate::limits::MERGE_ROWS;
+use crate::model::Colour;
+use crate::model::published::ReasonLists;
+
+/// Colours before and after, `None` for no code.
+pub type Transition = (Option<Colour>, Option<Colour>);
+
+/// Changes, counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How many.
+    pub changes: u64,
+    /// By transition.
+    pub transitions: BTreeMap<Transition, u64>,
+    /// By rule that is a reason after and was none before.
+    pub gained: BTreeMap<String, u64>,
+    /// By rule that was a reason before and is none after.
+    pub lost: BTreeMap<String, u64>,
+}
+
+impl Tally {
+    /// Counts changes. Cost: a look into a small map a change.
+    #[must_use]
+    pub fn of(changes: &[Change<'_>], lists: &ReasonLists) -> Self {
+        let count = |changes: &[Change<'_>]| {
+            let mut counts: HashMap<(State, State), u64> = HashMap::new();
+            for change in changes {
+                *counts.entry((change.before, change.after)).or_default() += 1;
+            }
+            counts
+        };
+        let mut tally = Self::default();
+        for counts in changes.par_chunks(MERGE_ROWS).map(count).collect::<Vec<_>>() {
+            for ((before, after), count) in counts {
+                tally.add(before, after, count, lists);
+            }
+        }
+        tally
+    }
+
+    /// Counts so many changes from one state to another.
+    pub fn add(&mut self, before: State, after: State, count: u64, lists: &ReasonLists) {
+        let colour = |state: State| state.map(|(colour, _)| colour);
+        self.changes += count;
+        *self.transitions.entry((colour(before), colour(after))).or_default() += count;
+        let change = Change { person: "", before, after };
+        for rule in change.gained(lists) {
+            *self.gained.entry(rule.clone()).or_default() += count;
+        }
+        for rule in change.lost(lists) {
+            *self.lost.entry(rule.clone()).or_default() += count;
+        }
+    }
+}
