@@ -238,14 +238,20 @@ fn drain<C: Decode>(
     let mut decoder = Decoder::new(file.table, source, &sources.interners);
     for number in first_batch.. {
         sources.check_interrupted()?;
-        let batch =
-            guarded(|| batches.next().transpose()).map_err(|detail| corrupt(file, Place::Batch(number), detail))?;
+        let batch = guarded(|| batches.next().transpose()).map_err(|detail| batch_error(file, number, detail))?;
         let Some(batch) = batch else { break };
         let rows = batch.num_rows() as u64;
         take_batch(&mut decoder, &batch, file, first_row, &mut part);
         first_row += rows;
     }
     Ok(part)
+}
+
+/// The error of a record batch that cannot be read, with the first column that cannot be read by itself.
+fn batch_error(file: &SourceFile, number: usize, detail: String) -> IngestError {
+    let found = is_arrow_file(file).ok().and_then(|is_file| ipc::failing_column(&file.path, is_file, number));
+    let (column, detail) = found.map_or((None, detail), |(column, detail)| (Some(column), detail));
+    IngestError::Corrupt { path: file.path.clone(), place: Place::Batch(number), column, detail }
 }
 
 fn run_row_group<C: Decode>(
