@@ -20,6 +20,8 @@ pub const ROW_GROUP_ROWS_RESERVED_MAX: usize = 1 << 22;
 pub const IPC_BUFFER_BYTES_MAX: u64 = 1 << 32;
 /// Most records in one block of text.
 pub const TEXT_BLOCK_ROWS_MAX: usize = 8_192;
+/// Bytes of records at which a block of text is full, however few they are.
+pub const TEXT_BLOCK_BYTES: usize = 1 << 22;
 /// Most blocks of text read but not parsed yet.
 pub const TEXT_BLOCKS_PENDING_MAX: usize = 8;
 /// Longest line of NDJSON, and longest record of CSV, in bytes.
@@ -41,6 +43,7 @@ pub const GENERATED_PEOPLE_MAX: u32 = 1_000_000_000;
 /// Most days of a generated city.
 pub const GENERATED_DAYS_MAX: u32 = 366;
 
+const _: () = assert!(TEXT_BLOCK_BYTES <= TEXT_LINE_BYTES_MAX);
 const _: () = assert!(DECODE_ROWS_MAX <= ROW_GROUP_ROWS_RESERVED_MAX);
 const _: () = assert!(GENERATED_GROUP_ROWS.is_multiple_of(GENERATED_BATCH_ROWS));
 const _: () = assert!(FORECAST_DAYS_MAX > 2 * RETENTION_DAYS_MAX);
