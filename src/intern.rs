@@ -1,19 +1,21 @@
 //! Tokens to small integers: concurrent while a load runs, frozen afterwards.
 //!
-//! The one idea: the token's hash picks one of [`SHARDS`] independent tables, a batch of tokens visits each table once, and the
-//! number given while loading (`local * SHARDS + shard`) becomes a dense id by one addition when the load is over, because
-//! only then the sizes of the shards are known.
+//! The one idea: the token's hash picks one of [`SHARDS`] independent tables, and a batch of tokens visits each table once, in
+//! passes: first all slots are read, then all records that the slots name, then tokens are compared. The reads of one pass
+//! do not wait for each other, so a cache miss costs a tenth of what it costs where one follows from another. The number
+//! given while loading (`local * SHARDS + shard`) becomes a dense id by one addition when the load is over, because only
+//! then the sizes of the shards are known.
 //!
 //! Invariants: equal tokens have equal ids; ids are dense from 0; a frozen [`Tokens`] never changes. Which id a token
 //! has depends on the order of arrival and on threads, so no output may depend on ids.
 //!
-//! Cost: one hash and one probe a token; 4 bytes an id, 8 an offset, 4 for the sorted order, and the token's bytes.
+//! Cost: one hash and two reads at random a token, none where it equals the one before. While loading 12 to 23 bytes a token
+//! of slots and 8 more than its bytes, rounded up to words; afterwards 8 an offset, 4 for the sorted order, and its bytes.
 
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
 use rayon::prelude::*;
 
 /// Number of independent tables; enough that two threads seldom meet in one, few enough that a batch has several tokens each.
@@ -25,32 +27,188 @@ const SHARD_COUNT: usize = SHARDS as usize;
 /// Most tokens in one shard, so that a provisional id fits 32 bits.
 const SHARD_TOKENS_MAX: u32 = u32::MAX / SHARDS - 1;
 
+/// Tokens that visit the shards together: some hundred a shard, whose texts and hashes stay in the nearest cache but one.
+/// `intern` in `benches/main.rs`.
+const BATCH: usize = 1 << 13;
+
+/// Tokens whose reads go together; four times as many as a core has under way, so that the ends of passes do not show.
+const VISIT: usize = 256;
+
 /// An id given while loading; [`Remap`] turns it into the final one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(transparent)]
 pub struct Provisional(pub u32);
 
+/// A token's place in a shard: what is known of its hash, and where its record begins. All zero is a free slot.
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    tag: u32,
+    /// 1 + the record's place in words.
+    record: u32,
+}
+
+impl Slot {
+    const fn is_free(self) -> bool {
+        self.record == 0
+    }
+
+    /// Whether a walk along the slots ends here: at a token of this tag, or where it would be.
+    const fn ends_walk(self, tag: u32) -> bool {
+        self.is_free() || self.tag == tag
+    }
+}
+
+/// One table: open addressing with linear probing by the tag's high bits, over records that are never moved.
 #[derive(Default)]
 struct Shard {
-    table: HashTable<u32>,
-    bytes: Vec<u8>,
-    ends: Vec<usize>,
+    /// A power of two of slots, or none.
+    slots: Vec<Slot>,
+    tokens: u32,
+    /// A record a token: a word of its number and length, then its bytes, filled up with zeros.
+    records: Vec<u64>,
+}
+
+/// A record's first word.
+const fn header(local: u32, bytes: u32) -> u64 {
+    (local as u64) << 32 | bytes as u64
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "halves of a word")]
+const fn parse_header(header: u64) -> (u32, usize) {
+    ((header >> 32) as u32, header as u32 as usize)
+}
+
+/// The `index`-th word of a token, zeros past its end.
+fn word(token: &[u8], index: usize) -> u64 {
+    let rest = &token[index * 8..];
+    let mut bytes = [0; 8];
+    match rest.first_chunk::<8>() {
+        Some(whole) => bytes = *whole,
+        None => bytes[..rest.len()].copy_from_slice(rest),
+    }
+    u64::from_le_bytes(bytes)
+}
+
+/// Equality without a call: most tokens are two words.
+fn equal(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && (0..one.len().div_ceil(8)).all(|index| word(one, index) == word(other, index))
 }
 
 impl Shard {
-    fn intern(&mut self, hash: u64, token: &[u8]) -> u32 {
-        let Self { table, bytes, ends } = self;
-        let equal = |&local: &u32| token_at(bytes, ends, local as usize) == token;
-        if let Some(&local) = table.find(hash, equal) {
-            return local;
+    /// The slot at which the walk for a tag begins: the tag's high bits. There must be slots.
+    const fn home(&self, tag: u32) -> usize {
+        (tag as usize) >> (u32::BITS - self.slots.len().trailing_zeros())
+    }
+
+    /// The first slot from `at` on where a walk for the tag ends.
+    fn walk(&self, tag: u32, mut at: usize) -> usize {
+        while !self.slots[at].ends_walk(tag) {
+            at = (at + 1) & (self.slots.len() - 1);
         }
-        let local = u32::try_from(ends.len()).ok().filter(|&local| local < SHARD_TOKENS_MAX);
-        let local = local.expect("a load has fewer tokens than 32-bit ids");
-        bytes.extend_from_slice(token);
-        ends.push(bytes.len());
-        let rehash = |&local: &u32| hash_of(token_at(bytes, ends, local as usize));
-        table.insert_unique(hash, local, rehash);
+        at
+    }
+
+    /// The number of the token whose record this is, if it is the one given.
+    fn local_if_equal(&self, slot: Slot, header: u64, token: &[u8]) -> Option<u32> {
+        let (local, bytes) = parse_header(header);
+        let words = &self.records[slot.record as usize..];
+        let equal = bytes == token.len() && (0..bytes.div_ceil(8)).all(|at| words[at] == word(token, at));
+        equal.then_some(local)
+    }
+
+    /// The numbers of tokens of this shard, new ones for those that it does not know. `asked` holds tags and rows, `tokens` and
+    /// `give` are by row.
+    fn intern(&mut self, asked: &[(u32, u32)], tokens: &[&[u8]], mut give: impl FnMut(u32, u32)) {
+        self.reserve(asked.len());
+        let mut slots = [Slot::default(); VISIT];
+        let mut headers = [0; VISIT];
+        for asked in asked.chunks(VISIT) {
+            for (slot, &(tag, _)) in slots.iter_mut().zip(asked) {
+                *slot = self.slots[self.home(tag)];
+            }
+            for (slot, &(tag, _)) in slots.iter_mut().zip(asked) {
+                if !slot.ends_walk(tag) {
+                    *slot = self.slots[self.walk(tag, self.home(tag))];
+                }
+            }
+            for (header, slot) in headers.iter_mut().zip(&slots[..asked.len()]) {
+                // A free slot's is of no use, and of no harm.
+                *header = self.records.get((slot.record as usize).wrapping_sub(1)).copied().unwrap_or_default();
+            }
+            for ((&(tag, row), &slot), &header) in asked.iter().zip(&slots).zip(&headers) {
+                let token = tokens[row as usize];
+                // A slot that was free may be taken by now, by a token of this very visit.
+                let known = if slot.is_free() { None } else { self.local_if_equal(slot, header, token) };
+                give(row, known.unwrap_or_else(|| self.intern_one(tag, token)));
+            }
+        }
+    }
+
+    #[cold]
+    fn intern_one(&mut self, tag: u32, token: &[u8]) -> u32 {
+        let mut at = self.walk(tag, self.home(tag));
+        while !self.slots[at].is_free() {
+            let slot = self.slots[at];
+            if let Some(local) = self.local_if_equal(slot, self.records[slot.record as usize - 1], token) {
+                return local;
+            }
+            at = self.walk(tag, (at + 1) & (self.slots.len() - 1));
+        }
+        let local = self.tokens;
+        assert!(local < SHARD_TOKENS_MAX, "a load has fewer tokens than 32-bit ids");
+        let bytes = u32::try_from(token.len()).expect("a token is shorter than 4 GB");
+        self.records.push(header(local, bytes));
+        let record = u32::try_from(self.records.len()).expect("a shard's tokens are shorter than 32 GB");
+        self.records.extend((0..token.len().div_ceil(8)).map(|index| word(token, index)));
+        self.slots[at] = Slot { tag, record };
+        self.tokens += 1;
         local
+    }
+
+    /// Makes room for so many tokens more: at most three of four slots are ever taken.
+    fn reserve(&mut self, more: usize) {
+        let wanted = (self.tokens as usize + more) * 4 / 3 + 1;
+        if wanted <= self.slots.len() {
+            return;
+        }
+        let slots = wanted.next_power_of_two().max(16);
+        let old = std::mem::replace(&mut self.slots, vec![Slot::default(); slots]);
+        for slot in old.into_iter().filter(|slot| !slot.is_free()) {
+            // Not `walk`: two tokens may have the same tag.
+            let mut at = self.home(slot.tag);
+            while !self.slots[at].is_free() {
+                at = (at + 1) & (slots - 1);
+            }
+            self.slots[at] = slot;
+        }
+    }
+
+    /// Its tokens' bytes, one after the other, in the order of their numbers.
+    fn bytes(&self) -> usize {
+        self.lengths().sum()
+    }
+
+    fn lengths(&self) -> impl Iterator<Item = usize> {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let (_, bytes) = parse_header(*self.records.get(at)?);
+            at += 1 + bytes.div_ceil(8);
+            Some(bytes)
+        })
+    }
+
+    /// Copies its tokens to the front of `bytes`, which is `before` bytes past the begin of all, and says where each ends.
+    fn pour(&self, before: usize, bytes: &mut [u8], ends: &mut [usize]) {
+        let (mut at, mut end) = (0, 0);
+        for (length, place) in self.lengths().zip(ends) {
+            let words = length.div_ceil(8);
+            for (word, into) in self.records[at + 1..][..words].iter().zip(bytes[end..end + length].chunks_mut(8)) {
+                into.copy_from_slice(&word.to_le_bytes()[..into.len()]);
+            }
+            at += 1 + words;
+            end += length;
+            *place = before + end;
+        }
     }
 }
 
@@ -59,16 +217,14 @@ fn token_at<'a>(bytes: &'a [u8], ends: &[usize], index: usize) -> &'a [u8] {
     &bytes[begin..ends[index]]
 }
 
-fn hash_of(token: &[u8]) -> u64 {
+/// Shard and tag of a token: the shard from bits that the tag does not hold.
+#[expect(clippy::cast_possible_truncation, reason = "halves of a hash")]
+fn shard_and_tag(token: &[u8]) -> (usize, u32) {
     // A fixed seed: provisional ids then depend on arrival alone, which keeps single-threaded runs repeatable.
     let mut hasher = FixedState::with_seed(0).build_hasher();
     hasher.write(token);
-    hasher.finish()
-}
-
-/// The shard of a hash: high bits, since the table inside the shard uses the low ones.
-const fn shard_of(hash: u64) -> usize {
-    (hash >> 48) as usize % SHARD_COUNT
+    let hash = hasher.finish();
+    (hash as usize % SHARD_COUNT, (hash >> 32) as u32)
 }
 
 /// The concurrent interner of one kind of token.
@@ -82,39 +238,72 @@ impl Default for Interner {
     }
 }
 
+/// What a batch works in.
+#[derive(Default)]
+struct Scratch {
+    /// Rows whose token is not that of the row before.
+    firsts: Vec<u32>,
+    /// Shard and tag of each of these.
+    hashes: Vec<(usize, u32)>,
+    /// Tags and rows in the order of shards.
+    asked: Vec<(u32, u32)>,
+}
+
 impl Interner {
-    /// Interns a batch; one id a token, in order. Cost: a hash a token, a lock a shard.
-    pub fn intern_batch<'a>(&self, tokens: impl Iterator<Item = &'a str> + Clone) -> Vec<Provisional> {
-        let hashes: Vec<u64> = tokens.clone().map(|token| hash_of(token.as_bytes())).collect();
-        let tokens: Vec<&str> = tokens.collect();
-        let mut begins = [0u32; SHARD_COUNT + 1];
-        for &hash in &hashes {
-            begins[shard_of(hash) + 1] += 1;
+    /// Interns tokens; one id a token, in order. Cost: a hash a token, a lock a shard and 8 thousand tokens.
+    pub fn intern_batch<'a>(&self, tokens: impl IntoIterator<Item = &'a str>) -> Vec<Provisional> {
+        let mut tokens = tokens.into_iter().map(str::as_bytes);
+        let mut ids = Vec::with_capacity(tokens.size_hint().0);
+        let mut scratch = Scratch::default();
+        let mut batch: Vec<&[u8]> = Vec::with_capacity(BATCH.min(tokens.size_hint().0));
+        loop {
+            batch.clear();
+            batch.extend(tokens.by_ref().take(BATCH));
+            if batch.is_empty() {
+                return ids;
+            }
+            let done = ids.len();
+            ids.resize(done + batch.len(), Provisional::default());
+            self.intern(&batch, &mut scratch, &mut ids[done..]);
+        }
+    }
+
+    fn intern(&self, tokens: &[&[u8]], scratch: &mut Scratch, ids: &mut [Provisional]) {
+        let Scratch { firsts, hashes, asked } = scratch;
+        firsts.clear();
+        let begins_run = |row: u32| row == 0 || !equal(tokens[row as usize - 1], tokens[row as usize]);
+        firsts.extend((0u32..).take(tokens.len()).filter(|&row| begins_run(row)));
+        hashes.clear();
+        hashes.extend(firsts.iter().map(|&row| shard_and_tag(tokens[row as usize])));
+        let mut begins = [0usize; SHARD_COUNT + 1];
+        for &(shard, _) in &*hashes {
+            begins[shard + 1] += 1;
         }
         for shard in 0..SHARD_COUNT {
             begins[shard + 1] += begins[shard];
         }
         let mut next = begins;
-        let mut rows = vec![0u32; hashes.len()];
-        for (row, &hash) in (0u32..).zip(&hashes) {
-            let slot = &mut next[shard_of(hash)];
-            rows[*slot as usize] = row;
-            *slot += 1;
+        asked.resize(firsts.len(), (0, 0));
+        for (&row, &(shard, tag)) in firsts.iter().zip(&*hashes) {
+            asked[next[shard]] = (tag, row);
+            next[shard] += 1;
         }
-        let mut ids = vec![Provisional::default(); hashes.len()];
-        for (number, shard) in (0u32..).zip(&self.shards) {
-            let at = number as usize;
-            let rows = &rows[begins[at] as usize..begins[at + 1] as usize];
-            if rows.is_empty() {
-                continue;
-            }
-            let mut table = lock(shard);
-            for &row in rows {
-                let local = table.intern(hashes[row as usize], tokens[row as usize].as_bytes());
-                ids[row as usize] = Provisional(local * SHARDS + number);
+        // Threads begin at different shards, so that they do not follow each other from lock to lock.
+        let begin = hashes.first().map_or(0, |&(shard, _)| shard);
+        for number in (begin..SHARD_COUNT).chain(0..begin).map(|shard| shard as u32) {
+            let asked = &asked[begins[number as usize]..begins[number as usize + 1]];
+            if !asked.is_empty() {
+                let give = |row: u32, local: u32| ids[row as usize] = Provisional(local * SHARDS + number);
+                lock(&self.shards[number as usize]).intern(asked, tokens, give);
             }
         }
-        ids
+        if firsts.len() < tokens.len() {
+            let ends = firsts.iter().skip(1).map(|&row| row as usize).chain([tokens.len()]);
+            for (first, end) in firsts.iter().map(|&row| row as usize).zip(ends) {
+                let id = ids[first];
+                ids[first + 1..end].fill(id);
+            }
+        }
     }
 
     /// Ends the load: the tokens in final order, and how provisional ids become final ones.
@@ -127,18 +316,23 @@ impl Interner {
             self.shards.into_iter().map(|shard| shard.into_inner().unwrap_or_else(PoisonError::into_inner)).collect();
         let mut base = [0u32; SHARD_COUNT];
         let mut count = 0u32;
-        let mut bytes = Vec::with_capacity(shards.iter().map(|shard| shard.bytes.len()).sum());
-        let mut ends = Vec::with_capacity(shards.iter().map(|shard| shard.ends.len()).sum());
-        for (base, shard) in base.iter_mut().zip(shards) {
+        for (base, shard) in base.iter_mut().zip(&shards) {
             *base = count;
-            count = u32::try_from(shard.ends.len())
-                .ok()
-                .and_then(|tokens| count.checked_add(tokens))
-                .expect("all shards together hold fewer tokens than 32-bit ids");
-            let shift = bytes.len();
-            ends.extend(shard.ends.iter().map(|end| end + shift));
-            bytes.extend_from_slice(&shard.bytes);
+            count = count.checked_add(shard.tokens).expect("all shards together hold fewer tokens than 32-bit ids");
         }
+        let sizes: Vec<usize> = shards.par_iter().map(Shard::bytes).collect();
+        let mut bytes = vec![0u8; sizes.iter().sum()];
+        let mut ends = vec![0usize; count as usize];
+        let mut pieces = Vec::with_capacity(SHARD_COUNT);
+        let (mut bytes_left, mut ends_left, mut before) = (&mut *bytes, &mut *ends, 0);
+        for (shard, size) in shards.into_iter().zip(sizes) {
+            let (bytes, ends);
+            (bytes, bytes_left) = bytes_left.split_at_mut(size);
+            (ends, ends_left) = ends_left.split_at_mut(shard.tokens as usize);
+            pieces.push((shard, before, bytes, ends));
+            before += size;
+        }
+        pieces.into_par_iter().for_each(|(shard, before, bytes, ends)| shard.pour(before, bytes, ends));
         (Tokens::new(bytes, ends), Remap { base })
     }
 }
