@@ -12,8 +12,8 @@ pub const FORECAST_DAYS_MAX: u32 = 366;
 const _: () = assert!(RULES_MAX <= u64::BITS as usize);
 const _: () = assert!(RETENTION_DAYS_MAX < u64::BITS);
 
-/// Most rows decoded from a columnar file at once.
-pub const DECODE_ROWS_MAX: usize = 65_536;
+/// Most rows decoded from a columnar file at once: all that is between a file's pages and a table's columns stays in cache.
+pub const DECODE_ROWS_MAX: usize = 8_192;
 /// Most rows for which memory is set aside because a Parquet footer says so.
 pub const ROW_GROUP_ROWS_RESERVED_MAX: usize = 1 << 22;
 /// Longest buffer of an Arrow file once unpacked, in bytes: a longer one is damage, and would end the process.

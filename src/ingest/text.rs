@@ -210,7 +210,7 @@ fn csv_part<C: Decode>(
         let object = fields.map(|(name, field)| (name.clone(), String::from_utf8_lossy(field).into()));
         Value::Object(object.collect()).to_string()
     };
-    part.take(&chunk, &file.name, |row| good[row].0, row_json);
+    part.take(chunk, &file.name, |row| good[row].0, row_json);
     part
 }
 
@@ -247,7 +247,7 @@ fn json_part<C: Decode>(
     let chunk = Chunk { table: file.table, rows: good.len(), cells: cells.collect(), source };
     // The line as it came: a number of a wrong type need not fit any type of ours.
     let row_json = |row: usize| String::from_utf8_lossy(good[row].2.trim_ascii()).into_owned();
-    part.take(&chunk, &file.name, |row| good[row].0, row_json);
+    part.take(chunk, &file.name, |row| good[row].0, row_json);
     part
 }
 

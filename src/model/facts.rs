@@ -60,6 +60,11 @@ macro_rules! tables {
                 $(self.$field.reserve_exact(rows);)+
             }
 
+            fn retain(&mut self, keep: &[bool]) {
+                retain(&mut self.id, keep);
+                $(retain(&mut self.$field, keep);)+
+            }
+
             fn permute(&mut self, order: &[u32]) {
                 gather(&mut self.id, order);
                 $(gather(&mut self.$field, order);)+
@@ -83,6 +88,8 @@ pub trait TableColumns: Default + Send + Sync {
     fn append(&mut self, other: &mut Self);
     /// Makes room for `rows` more, exactly.
     fn reserve(&mut self, rows: usize);
+    /// Leaves only the rows for which `keep` holds, in their order.
+    fn retain(&mut self, keep: &[bool]);
     /// Replaces the rows by those numbered in `order`, in that order: `new[i] = old[order[i]]`. Peak memory is one column more.
     fn permute(&mut self, order: &[u32]);
 
@@ -98,6 +105,11 @@ pub trait TableColumns: Default + Send + Sync {
     fn rows(&self) -> impl Iterator<Item = Self::Row> {
         (0..self.len()).map(|row| self.row(row))
     }
+}
+
+fn retain<T>(column: &mut Vec<T>, keep: &[bool]) {
+    let mut keep = keep.iter();
+    column.retain(|_| *keep.next().expect("one flag a row"));
 }
 
 fn gather<T: Copy + Send + Sync>(column: &mut Vec<T>, order: &[u32]) {
