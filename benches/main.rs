@@ -1,6 +1,8 @@
-//! Benches of the batch core on the shipped data. Names carry the shape; `cargo bench`.
+//! Benches of the batch core. Names carry the shape; `cargo bench`.
 //!
-//! Larger inputs and published runs come with the city generator's data; these show whether a change of a kernel helped.
+//! Here on the shipped data, to see whether a change helped; `city` on generated ones of any size (`scripts/bench`).
+
+mod city;
 
 use std::path::Path;
 

@@ -30,6 +30,8 @@ pub const TEXT_LINE_BYTES_MAX: usize = 1 << 24;
 pub const TABLE_ROWS_MAX: usize = u32::MAX as usize / 2;
 /// People evaluated by one task of the pool: enough to hide its cost, few enough that threads finish together.
 pub const PEOPLE_PER_TASK: usize = 4_096;
+/// Words of a set of persons that belong to one task, so that tasks fill a set side by side.
+pub const WORDS_PER_TASK: usize = PEOPLE_PER_TASK / u64::BITS as usize;
 /// Most rows in one batch of an output.
 pub const OUTPUT_ROWS_MAX: usize = 65_536;
 /// Most batches of an output built side by side before they are written.
@@ -44,6 +46,7 @@ pub const GENERATED_PEOPLE_MAX: u32 = 1_000_000_000;
 pub const GENERATED_DAYS_MAX: u32 = 366;
 
 const _: () = assert!(TEXT_BLOCK_BYTES <= TEXT_LINE_BYTES_MAX);
+const _: () = assert!(WORDS_PER_TASK * u64::BITS as usize == PEOPLE_PER_TASK);
 const _: () = assert!(DECODE_ROWS_MAX <= ROW_GROUP_ROWS_RESERVED_MAX);
 const _: () = assert!(GENERATED_GROUP_ROWS.is_multiple_of(GENERATED_BATCH_ROWS));
 const _: () = assert!(FORECAST_DAYS_MAX > 2 * RETENTION_DAYS_MAX);

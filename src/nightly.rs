@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 
 use crate::diff::{self, Change};
@@ -17,7 +18,9 @@ use crate::ingest::{self, IngestError, Loaded, Observer, Published};
 use crate::model::facts::TableColumns as _;
 use crate::model::published::ReasonLists;
 use crate::model::schema::{changes_schema, codes_schema, rejections_schema};
-use crate::model::{Admission, ClosedEnum, Colour, Reason, Region, Rejection, Symptom, Table, Timestamp};
+use crate::model::{
+    Admission, ClosedEnum, Code, Colour, Reason, Region, RegionId, Rejection, Symptom, Table, Timestamp,
+};
 use crate::rules::Program;
 use crate::sinks::{self, OutputFormat, SinkError, Staged};
 
@@ -239,21 +242,58 @@ fn declaration_json(facts: &Facts, row: usize) -> Value {
 
 fn summarise(facts: &Facts, job: &Job<'_>, codes: &Codes, rejections: &[Rejection], report: &mut Report) {
     report.facts = Table::ALL.into_iter().map(|table| (table, facts.rows_of(table) as u64)).collect();
-    report.colours = Colour::ALL.iter().map(|&colour| (colour, 0)).collect();
-    let mut by_rule = vec![0u64; job.program.rules.len()];
-    for (person, code) in codes.iter() {
-        *report.colours.entry(code.colour).or_default() += 1;
-        for rule in code.reasons.iter() {
-            by_rule[usize::from(rule.0)] += 1;
-        }
-        if let Some(row) = evaluate::standing_declaration(facts, job.program, person, job.as_of) {
-            let district = facts.declarations.residence[row].district();
-            *report.by_district.entry(district).or_default().entry(code.colour).or_default() += 1;
+    let empty = || Counts {
+        colours: [0; COLOURS],
+        rules: vec![0; job.program.rules.len()],
+        regions: vec![[0; COLOURS]; facts.regions.len()],
+    };
+    let count = |counts: Counts, (person, code)| {
+        let standing = evaluate::standing_declaration(facts, job.program, person, job.as_of);
+        counts.with(code, standing.map(|row| facts.residence[row]))
+    };
+    let counts = codes.par_iter().fold(empty, count).reduce(empty, Counts::and);
+    report.colours = Colour::ALL.iter().copied().zip(counts.colours).collect();
+    report.by_rule = job.program.rules.iter().map(|rule| rule.id.clone()).zip(counts.rules).collect();
+    for (number, colours) in (0..).map(RegionId::from_index).zip(counts.regions) {
+        for (&colour, people) in Colour::ALL.iter().zip(colours).filter(|&(_, people)| people > 0) {
+            let district = facts.regions.code(number).district();
+            *report.by_district.entry(district).or_default().entry(colour).or_default() += people;
         }
     }
-    report.by_rule = job.program.rules.iter().map(|rule| rule.id.clone()).zip(by_rule).collect();
     for rejection in rejections {
         *report.rejections.entry((rejection.table, rejection.reason)).or_default() += 1;
+    }
+}
+
+const COLOURS: usize = Colour::ALL.len();
+
+/// Codes counted; one a thread, so that counting shares nothing.
+struct Counts {
+    colours: [u64; COLOURS],
+    rules: Vec<u64>,
+    regions: Vec<[u64; COLOURS]>,
+}
+
+impl Counts {
+    fn with(mut self, code: Code, residence: Option<RegionId>) -> Self {
+        self.colours[code.colour as usize] += 1;
+        for rule in code.reasons.iter() {
+            self.rules[usize::from(rule.0)] += 1;
+        }
+        if let Some(region) = residence {
+            self.regions[region.index()][code.colour as usize] += 1;
+        }
+        self
+    }
+
+    fn and(mut self, other: Self) -> Self {
+        let colours = |mine: &mut [u64; COLOURS], theirs: [u64; COLOURS]| {
+            mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine += theirs);
+        };
+        colours(&mut self.colours, other.colours);
+        self.rules.iter_mut().zip(other.rules).for_each(|(mine, theirs)| *mine += theirs);
+        self.regions.iter_mut().zip(other.regions).for_each(|(mine, theirs)| colours(mine, theirs));
+        self
     }
 }
 

@@ -3,9 +3,8 @@
 use super::health::Health;
 use super::moment::Moment;
 use super::release::{self, Activity};
-use crate::facts::RegionId;
 use crate::model::time::MICROS_PER_MINUTE;
-use crate::model::{EnumSet, Level, PersonId, Timestamp};
+use crate::model::{EnumSet, Level, PersonId, RegionId, Timestamp};
 use crate::rules::Release;
 
 /// Parameters of an area rule.
@@ -85,8 +84,8 @@ fn stays(moment: &Moment<'_>, rule: &AreaRule, person: PersonId, found: &mut Fou
 fn declaration(moment: &Moment<'_>, rule: &AreaRule, standing: usize, found: &mut Found) {
     let declarations = &moment.facts.declarations;
     if rule.declared
-        && let Some(region) = declarations.came_from[standing]
-        && counts(moment, rule, moment.region_id(region), found)
+        && let Some(region) = moment.facts.came_from[standing]
+        && counts(moment, rule, region, found)
     {
         let left_at = declarations.arrived_at[standing].unwrap_or(declarations.declared_at[standing]);
         if left_at <= moment.at {

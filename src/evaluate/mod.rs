@@ -1,7 +1,8 @@
 //! The kernels: from facts and a rule set to every person's code at an instant.
 //!
-//! The one idea: evaluation is stratified. Levels of regions and exposures that a second degree builds on are computed once
-//! for all (`strata`); then each person is evaluated from ranges of columns (`person`). A code's `valid_until` is
+//! The one idea: evaluation is stratified. Levels of regions, who has met a case and exposures that a second degree builds on are
+//! computed once for all (`strata`); whom no rule can concern is sifted out by passes over columns (`sift`); then each person left
+//! is evaluated from ranges of columns (`person`). A code's `valid_until` is
 //! arithmetic for nearly everybody, because with no fact in the future each rule flips at most once; the few for whom it is
 //! not (facts known that lie ahead, windows that move) are marked volatile and looked at instant by instant (`horizon`).
 //!
@@ -12,6 +13,7 @@
 //! |---|---|
 //! | `full` | everybody, in parallel ranges |
 //! | `strata` | what is computed once for all |
+//! | `sift` | whom the rules can concern at all |
 //! | `moment` | the instant, and what follows from it |
 //! | `person` | one person's state: the causes put together |
 //! | `area`, `exposure`, `health`, `release` | the causes that need more than a few lines |
@@ -25,6 +27,7 @@ mod horizon;
 mod moment;
 mod person;
 mod release;
+mod sift;
 mod strata;
 
 pub use full::{Codes, recompute, refused_declarations, standing_declaration};

@@ -1,8 +1,8 @@
 //! The instant of an evaluation and what follows from it: today, the edge of retention, the levels of regions.
 
 use super::strata::Strata;
-use crate::facts::{Facts, RegionId};
-use crate::model::{Level, LocalDay, Region, Timestamp};
+use crate::facts::Facts;
+use crate::model::{Level, LocalDay, RegionId, Timestamp};
 use crate::rules::Program;
 
 /// Everything that an evaluation at one instant looks at.
@@ -33,15 +33,10 @@ impl<'a> Moment<'a> {
 
     pub(super) fn level_of(&self, region: RegionId) -> Option<Level> {
         if self.is_base() {
-            self.strata.levels[region.0 as usize]
+            self.strata.levels[region.index()]
         } else {
             self.facts.regions.level_at(self.facts.regions.code(region), self.at)
         }
-    }
-
-    /// The number of a region that some person's facts name.
-    pub(super) fn region_id(&self, region: Region) -> RegionId {
-        self.facts.regions.number_of(region).expect("every region in facts about persons is numbered")
     }
 
     /// The instant at which an instant `t` falls out of retention.

@@ -2,6 +2,11 @@
 //!
 //! Cost: 1.25 MB for ten million ids, so probing it stays in cache.
 
+use std::ops::Range;
+
+/// Bits of a word.
+const WORD: usize = u64::BITS as usize;
+
 /// A set of ids below a fixed bound.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bitmap {
@@ -12,7 +17,7 @@ impl Bitmap {
     /// The empty set of ids below `bound`.
     #[must_use]
     pub fn new(bound: usize) -> Self {
-        Self { words: vec![0; bound.div_ceil(64)] }
+        Self { words: vec![0; bound.div_ceil(WORD)] }
     }
 
     /// The set of the ids given.
@@ -27,12 +32,76 @@ impl Bitmap {
 
     /// Adds an id. Panics if it is not below the bound.
     pub fn insert(&mut self, id: usize) {
-        self.words[id / 64] |= 1 << (id % 64);
+        insert_bit(&mut self.words, id);
     }
 
     /// Whether the id is in the set. Panics if it is not below the bound.
     #[must_use]
     pub fn contains(&self, id: usize) -> bool {
-        self.words[id / 64] >> (id % 64) & 1 == 1
+        self.words[id / WORD] >> (id % WORD) & 1 == 1
+    }
+
+    /// Adds all ids of another set of the same bound.
+    ///
+    /// # Panics
+    /// If the bounds differ.
+    pub fn unite(&mut self, other: &Self) {
+        unite_words(&mut self.words, &other.words);
+    }
+
+    /// Bit `i % 64` of word `i / 64` says whether `i` is in the set.
+    #[must_use]
+    pub fn words(&self) -> &[u64] {
+        &self.words
+    }
+
+    /// As [`Self::words`], for those who fill a set side by side.
+    #[must_use]
+    pub fn words_mut(&mut self) -> &mut [u64] {
+        &mut self.words
+    }
+
+    /// The ids in the set, ascending, among those of a range of words.
+    pub fn ids_in(&self, words: Range<usize>) -> impl Iterator<Item = usize> {
+        words.clone().zip(&self.words[words]).flat_map(|(place, &word)| {
+            let mut rest = word;
+            std::iter::from_fn(move || {
+                let bit = (rest != 0).then(|| rest.trailing_zeros() as usize)?;
+                rest &= rest - 1;
+                Some(place * WORD + bit)
+            })
+        })
+    }
+}
+
+/// Sets bit `id` of some words.
+pub fn insert_bit(words: &mut [u64], id: usize) {
+    words[id / WORD] |= 1 << (id % WORD);
+}
+
+/// Adds all bits of `other` to some words.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn unite_words(words: &mut [u64], other: &[u64]) {
+    assert_eq!(words.len(), other.len(), "sets of one bound");
+    for (word, other) in words.iter_mut().zip(other) {
+        *word |= other;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_come_back_ascending() {
+        let ids = [0, 1, 63, 64, 130, 199];
+        let mut set = Bitmap::of(200, ids.into_iter().rev());
+        assert_eq!(set.ids_in(0..4).collect::<Vec<_>>(), ids);
+        assert_eq!(set.ids_in(1..2).collect::<Vec<_>>(), [64]);
+        set.unite(&Bitmap::of(200, [2, 64].into_iter()));
+        assert_eq!(set.ids_in(0..4).collect::<Vec<_>>(), [0, 1, 2, 63, 64, 130, 199]);
+        assert!(set.contains(2) && !set.contains(3));
     }
 }

@@ -1,8 +1,8 @@
 //! Rows grouped by a small integer: person, place, region.
 //!
 //! The one idea: a table is put in the order of its key once, by counting; from then on the rows of a key are a range. Where
-//! nearly every key has rows the ranges are an array of offsets; where few have, a bitmap is asked first and the keys there
-//! are searched.
+//! nearly every key has rows the ranges are an array of offsets; where few have, a bitmap is asked first, and counting its bits
+//! gives the key's place.
 //!
 //! Cost: grouping is two passes over the keys, 4 bytes a row and 4 a key.
 
@@ -21,6 +21,18 @@ impl Offsets {
     #[must_use]
     pub fn range(&self, key: usize) -> Range<usize> {
         self.begins[key] as usize..self.begins[key + 1] as usize
+    }
+
+    /// The rows of a range of keys. Panics if it is out of range.
+    #[must_use]
+    pub fn span(&self, keys: Range<usize>) -> Range<usize> {
+        self.begins[keys.start] as usize..self.begins[keys.end] as usize
+    }
+
+    /// Where the rows of each key begin, and at the end how many there are.
+    #[must_use]
+    pub fn begins(&self) -> &[u32] {
+        &self.begins
     }
 }
 
@@ -53,6 +65,8 @@ pub fn group(bound: usize, keys: impl Iterator<Item = usize> + Clone) -> (Offset
 #[derive(Clone, Debug, Default)]
 pub struct Sparse {
     present: Bitmap,
+    /// How many keys lie before each word of `present`.
+    before: Vec<u32>,
     keys: Vec<u32>,
     begins: Vec<u32>,
 }
@@ -77,6 +91,12 @@ impl Sparse {
             rows += 1;
         }
         sparse.begins.push(rows);
+        let mut keys = 0;
+        for word in sparse.present.words() {
+            sparse.before.push(keys);
+            keys += word.count_ones();
+        }
+        sparse.before.push(keys);
         sparse
     }
 
@@ -86,14 +106,32 @@ impl Sparse {
         self.present.contains(key)
     }
 
-    /// The rows of a key. Cost: one bit for a key without rows, else a binary search.
+    /// The rows of a key. Cost: one bit for a key without rows, else a count of bits.
     #[must_use]
     pub fn range(&self, key: usize) -> Range<usize> {
         if !self.present.contains(key) {
             return 0..0;
         }
-        let place = self.keys.partition_point(|&other| (other as usize) < key);
+        let place = self.place(key);
         self.begins[place] as usize..self.begins[place + 1] as usize
+    }
+
+    /// The rows of a range of keys, the end at most the bound.
+    #[must_use]
+    pub fn span(&self, keys: Range<usize>) -> Range<usize> {
+        self.begins[self.place(keys.start)] as usize..self.begins[self.place(keys.end)] as usize
+    }
+
+    /// How many keys with rows are less than this one.
+    fn place(&self, key: usize) -> usize {
+        let lower = self.present.words().get(key / 64).map_or(0, |word| word & ((1 << (key % 64)) - 1));
+        self.before[key / 64] as usize + lower.count_ones() as usize
+    }
+
+    /// The keys that have rows, as a set.
+    #[must_use]
+    pub const fn present(&self) -> &Bitmap {
+        &self.present
     }
 
     /// The keys that have rows, ascending.
@@ -126,6 +164,9 @@ mod tests {
             assert_eq!(sparse.contains(key), !offsets.range(key).is_empty());
         }
         assert_eq!(sparse.range(2), 2..5);
+        for (from, to) in [(0, 70), (0, 0), (1, 2), (2, 64), (3, 70), (64, 70), (70, 70)] {
+            assert_eq!(sparse.span(from..to), offsets.span(from..to), "{from}..{to}");
+        }
         assert_eq!(Sparse::of_ascending(3, std::iter::empty()).range(1), 0..0);
     }
 }

@@ -12,9 +12,9 @@ mod bitmap;
 mod group;
 mod regions;
 
-pub use bitmap::Bitmap;
+pub use bitmap::{Bitmap, insert_bit, unite_words};
 pub use group::{Offsets, Sparse, group};
-pub use regions::{RegionId, Regions};
+pub use regions::Regions;
 
 use rayon::prelude::*;
 
@@ -23,7 +23,7 @@ use crate::model::facts::{
     Cases, Checkins, Contacts, Declarations, Findings, Quarantines, Reviews, RiskAreas, Stays, TableColumns, Tables,
     Tests, Whitelist,
 };
-use crate::model::{LabelId, PersonId, PlaceId, Table};
+use crate::model::{LabelId, PersonId, PlaceId, RegionId, Table};
 
 /// Names behind the ids.
 #[derive(Clone, Debug, Default)]
@@ -69,6 +69,8 @@ pub struct Facts {
     pub declarations_of: Offsets,
     /// Number of each declaration's `residence`.
     pub residence: Vec<RegionId>,
+    /// Number of each declaration's `came_from`.
+    pub came_from: Vec<Option<RegionId>>,
     /// By person and `reported_at`.
     pub checkins: Checkins,
     /// Ranges of `checkins`.
@@ -169,9 +171,8 @@ impl Facts {
     fn number_regions(&mut self) {
         self.stay_region = self.stays.region.iter().map(|&region| self.regions.number(region)).collect();
         self.residence = self.declarations.residence.iter().map(|&region| self.regions.number(region)).collect();
-        for &region in self.declarations.came_from.iter().flatten() {
-            self.regions.number(region);
-        }
+        let came_from = self.declarations.came_from.iter();
+        self.came_from = came_from.map(|region| region.map(|region| self.regions.number(region))).collect();
     }
 
     fn index_case_stays(&mut self) {

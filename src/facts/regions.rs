@@ -6,11 +6,7 @@
 use hashbrown::HashMap;
 
 use crate::model::facts::{RiskAreas, TableColumns as _};
-use crate::model::{Level, Region, Timestamp};
-
-/// A region's dense number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RegionId(pub u32);
+use crate::model::{EnumSet, Level, Region, RegionId, Timestamp};
 
 /// The regions named in facts about persons, and the listings.
 #[derive(Clone, Debug, Default)]
@@ -46,20 +42,14 @@ impl Regions {
     pub fn number(&mut self, region: Region) -> RegionId {
         *self.numbers.entry(region).or_insert_with(|| {
             self.codes.push(region);
-            RegionId(u32::try_from(self.codes.len() - 1).expect("there are fewer than 2^32 regions"))
+            RegionId::from_index(u32::try_from(self.codes.len() - 1).expect("there are fewer than 2^32 regions"))
         })
-    }
-
-    /// The number of a region, if it has one.
-    #[must_use]
-    pub fn number_of(&self, region: Region) -> Option<RegionId> {
-        self.numbers.get(&region).copied()
     }
 
     /// The region with a number.
     #[must_use]
     pub fn code(&self, id: RegionId) -> Region {
-        self.codes[id.0 as usize]
+        self.codes[id.index()]
     }
 
     /// How many regions are numbered.
@@ -95,6 +85,14 @@ impl Regions {
                 .max()
         };
         self.listings_above(region).find_map(highest)
+    }
+
+    /// Whether a region is at one of these levels at an instant, or may be later.
+    #[must_use]
+    pub fn may_reach(&self, region: Region, levels: EnumSet<Level>, at: Timestamp) -> bool {
+        let listings = &self.listings;
+        let counts = |row: usize| listings.delisted_at[row] > at && levels.contains(listings.level[row]);
+        self.listings_above(region).flatten().any(counts)
     }
 
     /// Whether the level of a region may differ after an instant from that at it.

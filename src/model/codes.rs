@@ -16,3 +16,13 @@ pub struct Code {
     /// The next instant at which colour, reasons or excused differ if no further fact arrives; `NEVER` if they never do.
     pub valid_until: Timestamp,
 }
+
+impl Code {
+    /// Nothing is active, and nothing known will be.
+    pub const PLAIN: Self = Self {
+        colour: Colour::Green,
+        reasons: RuleMask::EMPTY,
+        excused: RuleMask::EMPTY,
+        valid_until: Timestamp::NEVER,
+    };
+}

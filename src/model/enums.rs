@@ -214,6 +214,12 @@ impl<E: ClosedEnum> EnumSet<E> {
         self.bits >> value.index() & 1 == 1
     }
 
+    /// The values in either set.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self { bits: self.bits | other.bits, of: PhantomData }
+    }
+
     /// Whether the sets share a value.
     #[must_use]
     pub const fn intersects(self, other: Self) -> bool {

@@ -53,6 +53,11 @@ niche_id! {
     LabelId
 }
 
+niche_id! {
+    /// A region that persons' facts name: its dense number among those, which are few.
+    RegionId
+}
+
 /// A division code (GB/T 2260 with 6 or 9 digits) or an ISO 3166-1 numeric country code, checked to be in range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]

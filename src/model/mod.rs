@@ -16,7 +16,7 @@ pub use enums::{
     Admission, CaseKind, ClosedEnum, Colour, DocType, EnumSet, Level, Outcome, QuarantineKind, ReviewState, Setting,
     Symptom, TestResult,
 };
-pub use ids::{LabelId, Origin, PersonId, PlaceId, Region, RuleId, RuleMask};
+pub use ids::{LabelId, Origin, PersonId, PlaceId, Region, RegionId, RuleId, RuleMask};
 pub use rejection::{Reason, Rejection};
 pub use schema::{Column, ColumnType, Table};
 pub use time::{LocalDay, Timestamp, UtcOffset};
