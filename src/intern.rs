@@ -1,16 +1,16 @@
 //! Tokens to small integers: concurrent while a load runs, frozen afterwards.
 //!
 //! The one idea: the token's hash picks one of [`SHARDS`] independent tables, and a batch of tokens visits each table once, in
-//! passes: first all slots are read, then all records that the slots name, then tokens are compared. The reads of one pass
-//! do not wait for each other, so a cache miss costs a tenth of what it costs where one follows from another. The number
-//! given while loading (`local * SHARDS + shard`) becomes a dense id by one addition when the load is over, because only
-//! then the sizes of the shards are known.
+//! rounds: first the slots of all tokens are read, then compared. The reads of one round do not wait for each other, so a
+//! cache miss costs a fraction of what it costs where one follows from another; and a token of up to 16 bytes lies in its
+//! slot, so that there is one miss. The number given while loading (`local * SHARDS + shard`) becomes a dense id by one
+//! addition when the load is over, because only then the sizes of the shards are known.
 //!
 //! Invariants: equal tokens have equal ids; ids are dense from 0; a frozen [`Tokens`] never changes. Which id a token
 //! has depends on the order of arrival and on threads, so no output may depend on ids.
 //!
-//! Cost: one hash and two reads at random a token, none where it equals the one before. While loading 12 to 23 bytes a token
-//! of slots and 8 more than its bytes, rounded up to words; afterwards 8 an offset, 4 for the sorted order, and its bytes.
+//! Cost: one hash and one or two reads at random a token, none where it equals the one before. While loading 32 to 64 bytes a
+//! token, and those of long ones; afterwards 8 an offset, 4 for the sorted order, and its bytes.
 
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -39,48 +39,42 @@ const VISIT: usize = 256;
 #[repr(transparent)]
 pub struct Provisional(pub u32);
 
-/// A token's place in a shard: what is known of its hash, and where its record begins. All zero is a free slot.
+/// Longest token that lies in its slot.
+const SHORT: usize = 16;
+
+/// A slot of a table: a token, or the begin of a long one. All zero is a free slot.
 #[derive(Clone, Copy, Debug, Default)]
 struct Slot {
-    tag: u32,
-    /// 1 + the record's place in words.
-    record: u32,
+    /// The token's bytes, filled up with zeros; of a long one the first eight, and where it lies in the shard's `long`.
+    words: [u64; 2],
+    bytes: u32,
+    /// 1 + the token's number.
+    number: u32,
 }
 
 impl Slot {
-    const fn is_free(self) -> bool {
-        self.record == 0
+    const fn is_free(&self) -> bool {
+        self.number == 0
     }
 
-    /// Whether a walk along the slots ends here: at a token of this tag, or where it would be.
-    const fn ends_walk(self, tag: u32) -> bool {
-        self.is_free() || self.tag == tag
+    const fn is_short(&self) -> bool {
+        self.bytes as usize <= SHORT
     }
 }
 
-/// One table: open addressing with linear probing by the tag's high bits, over records that are never moved.
+/// One table: open addressing with linear probing by the tag's high bits.
 #[derive(Default)]
 struct Shard {
     /// A power of two of slots, or none.
     slots: Vec<Slot>,
     tokens: u32,
-    /// A record a token: a word of its number and length, then its bytes, filled up with zeros.
-    records: Vec<u64>,
-}
-
-/// A record's first word.
-const fn header(local: u32, bytes: u32) -> u64 {
-    (local as u64) << 32 | bytes as u64
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "halves of a word")]
-const fn parse_header(header: u64) -> (u32, usize) {
-    ((header >> 32) as u32, header as u32 as usize)
+    /// The bytes of long tokens, one after the other.
+    long: Vec<u8>,
 }
 
 /// The `index`-th word of a token, zeros past its end.
 fn word(token: &[u8], index: usize) -> u64 {
-    let rest = &token[index * 8..];
+    let rest = token.get(index * 8..).unwrap_or_default();
     let mut bytes = [0; 8];
     match rest.first_chunk::<8>() {
         Some(whole) => bytes = *whole,
@@ -100,69 +94,79 @@ impl Shard {
         (tag as usize) >> (u32::BITS - self.slots.len().trailing_zeros())
     }
 
-    /// The first slot from `at` on where a walk for the tag ends.
-    fn walk(&self, tag: u32, mut at: usize) -> usize {
-        while !self.slots[at].ends_walk(tag) {
-            at = (at + 1) & (self.slots.len() - 1);
+    /// The token in a slot, for which `short` lends space.
+    fn token<'a>(&'a self, slot: &Slot, short: &'a mut [u8; SHORT]) -> &'a [u8] {
+        let bytes = slot.bytes as usize;
+        if slot.is_short() {
+            for (into, word) in short.chunks_mut(8).zip(slot.words) {
+                into.copy_from_slice(&word.to_le_bytes());
+            }
+            return &short[..bytes];
         }
-        at
+        let begin = usize::try_from(slot.words[1]).expect("a place in memory");
+        &self.long[begin..begin + bytes]
     }
 
-    /// The number of the token whose record this is, if it is the one given.
-    fn local_if_equal(&self, slot: Slot, header: u64, token: &[u8]) -> Option<u32> {
-        let (local, bytes) = parse_header(header);
-        let words = &self.records[slot.record as usize..];
-        let equal = bytes == token.len() && (0..bytes.div_ceil(8)).all(|at| words[at] == word(token, at));
-        equal.then_some(local)
+    /// Whether this token is in a slot, which may be free.
+    fn holds(&self, slot: &Slot, token: &[u8]) -> bool {
+        if slot.bytes as usize != token.len() || slot.words[0] != word(token, 0) || slot.is_free() {
+            return false;
+        }
+        if slot.is_short() { slot.words[1] == word(token, 1) } else { self.token(slot, &mut [0; SHORT]) == token }
     }
 
     /// The numbers of tokens of this shard, new ones for those that it does not know. `asked` holds tags and rows, `tokens` and
     /// `give` are by row.
     fn intern(&mut self, asked: &[(u32, u32)], tokens: &[&[u8]], mut give: impl FnMut(u32, u32)) {
         self.reserve(asked.len());
-        let mut slots = [Slot::default(); VISIT];
-        let mut headers = [0; VISIT];
+        let last = self.slots.len() - 1;
+        let (mut walks, mut slots) = ([(0, 0); VISIT], [Slot::default(); VISIT]);
         for asked in asked.chunks(VISIT) {
-            for (slot, &(tag, _)) in slots.iter_mut().zip(asked) {
-                *slot = self.slots[self.home(tag)];
+            let mut left = asked.len();
+            for (walk, &(tag, row)) in walks.iter_mut().zip(asked) {
+                *walk = (self.home(tag), row);
             }
-            for (slot, &(tag, _)) in slots.iter_mut().zip(asked) {
-                if !slot.ends_walk(tag) {
-                    *slot = self.slots[self.walk(tag, self.home(tag))];
+            // Each round takes all walks one slot further; those that have found their token end.
+            while left > 0 {
+                for (slot, &(at, _)) in slots.iter_mut().zip(&walks[..left]) {
+                    *slot = self.slots[at];
                 }
-            }
-            for (header, slot) in headers.iter_mut().zip(&slots[..asked.len()]) {
-                // A free slot's is of no use, and of no harm.
-                *header = self.records.get((slot.record as usize).wrapping_sub(1)).copied().unwrap_or_default();
-            }
-            for ((&(tag, row), &slot), &header) in asked.iter().zip(&slots).zip(&headers) {
-                let token = tokens[row as usize];
-                // A slot that was free may be taken by now, by a token of this very visit.
-                let known = if slot.is_free() { None } else { self.local_if_equal(slot, header, token) };
-                give(row, known.unwrap_or_else(|| self.intern_one(tag, token)));
+                let mut longer = 0;
+                for index in 0..left {
+                    let ((at, row), slot) = (walks[index], &slots[index]);
+                    let token = tokens[row as usize];
+                    if self.holds(slot, token) {
+                        give(row, slot.number - 1);
+                    } else if slot.is_free() {
+                        give(row, self.insert(at, token));
+                    } else {
+                        walks[longer] = ((at + 1) & last, row);
+                        longer += 1;
+                    }
+                }
+                left = longer;
             }
         }
     }
 
-    #[cold]
-    fn intern_one(&mut self, tag: u32, token: &[u8]) -> u32 {
-        let mut at = self.walk(tag, self.home(tag));
+    /// The number of a token whose walk has come to a slot that was free when the round began: it may have been taken since.
+    fn insert(&mut self, mut at: usize, token: &[u8]) -> u32 {
         while !self.slots[at].is_free() {
-            let slot = self.slots[at];
-            if let Some(local) = self.local_if_equal(slot, self.records[slot.record as usize - 1], token) {
-                return local;
+            if self.holds(&self.slots[at], token) {
+                return self.slots[at].number - 1;
             }
-            at = self.walk(tag, (at + 1) & (self.slots.len() - 1));
+            at = (at + 1) & (self.slots.len() - 1);
         }
-        let local = self.tokens;
-        assert!(local < SHARD_TOKENS_MAX, "a load has fewer tokens than 32-bit ids");
-        let bytes = u32::try_from(token.len()).expect("a token is shorter than 4 GB");
-        self.records.push(header(local, bytes));
-        let record = u32::try_from(self.records.len()).expect("a shard's tokens are shorter than 32 GB");
-        self.records.extend((0..token.len().div_ceil(8)).map(|index| word(token, index)));
-        self.slots[at] = Slot { tag, record };
+        assert!(self.tokens < SHARD_TOKENS_MAX, "a load has fewer tokens than 32-bit ids");
         self.tokens += 1;
-        local
+        let bytes = u32::try_from(token.len()).expect("a token is shorter than 4 GB");
+        let mut slot = Slot { words: [word(token, 0), word(token, 1)], bytes, number: self.tokens };
+        if !slot.is_short() {
+            slot.words[1] = self.long.len() as u64;
+            self.long.extend_from_slice(token);
+        }
+        self.slots[at] = slot;
+        self.tokens - 1
     }
 
     /// Makes room for so many tokens more: at most three of four slots are ever taken.
@@ -174,8 +178,8 @@ impl Shard {
         let slots = wanted.next_power_of_two().max(16);
         let old = std::mem::replace(&mut self.slots, vec![Slot::default(); slots]);
         for slot in old.into_iter().filter(|slot| !slot.is_free()) {
-            // Not `walk`: two tokens may have the same tag.
-            let mut at = self.home(slot.tag);
+            let (_, tag) = shard_and_tag(self.token(&slot, &mut [0; SHORT]));
+            let mut at = self.home(tag);
             while !self.slots[at].is_free() {
                 at = (at + 1) & (slots - 1);
             }
@@ -183,31 +187,28 @@ impl Shard {
         }
     }
 
-    /// Its tokens' bytes, one after the other, in the order of their numbers.
+    fn taken(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.iter().filter(|slot| !slot.is_free())
+    }
+
+    /// Bytes of its tokens.
     fn bytes(&self) -> usize {
-        self.lengths().sum()
+        self.taken().map(|slot| slot.bytes as usize).sum()
     }
 
-    fn lengths(&self) -> impl Iterator<Item = usize> {
-        let mut at = 0;
-        std::iter::from_fn(move || {
-            let (_, bytes) = parse_header(*self.records.get(at)?);
-            at += 1 + bytes.div_ceil(8);
-            Some(bytes)
-        })
-    }
-
-    /// Copies its tokens to the front of `bytes`, which is `before` bytes past the begin of all, and says where each ends.
+    /// Copies its tokens to `bytes` in the order of their numbers, and says where each ends; `before` bytes are in front of all.
     fn pour(&self, before: usize, bytes: &mut [u8], ends: &mut [usize]) {
-        let (mut at, mut end) = (0, 0);
-        for (length, place) in self.lengths().zip(ends) {
-            let words = length.div_ceil(8);
-            for (word, into) in self.records[at + 1..][..words].iter().zip(bytes[end..end + length].chunks_mut(8)) {
-                into.copy_from_slice(&word.to_le_bytes()[..into.len()]);
-            }
-            at += 1 + words;
-            end += length;
-            *place = before + end;
+        for slot in self.taken() {
+            ends[slot.number as usize - 1] = slot.bytes as usize;
+        }
+        let mut end = before;
+        for place in &mut *ends {
+            end += *place;
+            *place = end;
+        }
+        for slot in self.taken() {
+            let end = ends[slot.number as usize - 1] - before;
+            bytes[end - slot.bytes as usize..end].copy_from_slice(self.token(slot, &mut [0; SHORT]));
         }
     }
 }
@@ -290,11 +291,11 @@ impl Interner {
         }
         // Threads begin at different shards, so that they do not follow each other from lock to lock.
         let begin = hashes.first().map_or(0, |&(shard, _)| shard);
-        for number in (begin..SHARD_COUNT).chain(0..begin).map(|shard| shard as u32) {
+        for (number, shard) in (0u32..).zip(&self.shards).cycle().skip(begin).take(SHARD_COUNT) {
             let asked = &asked[begins[number as usize]..begins[number as usize + 1]];
             if !asked.is_empty() {
                 let give = |row: u32, local: u32| ids[row as usize] = Provisional(local * SHARDS + number);
-                lock(&self.shards[number as usize]).intern(asked, tokens, give);
+                lock(shard).intern(asked, tokens, give);
             }
         }
         if firsts.len() < tokens.len() {
@@ -450,6 +451,26 @@ mod tests {
             assert_eq!(tokens.find(name), Some(remap.apply(id)));
         }
         assert_eq!(tokens.find("p1700"), None);
+    }
+
+    #[test]
+    fn tokens_of_any_length_and_in_runs_come_back_whole() {
+        let interner = Interner::default();
+        let text = "三码".repeat(20) + &"\0".repeat(40);
+        let cuts = || text.char_indices().map(|(at, _)| at).chain([text.len()]);
+        // Prefixes, of which many differ in their last byte or in their length alone, each three times in a row.
+        let mut names: Vec<&str> = cuts().map(|end| &text[..end]).chain(cuts().skip(1).map(|at| &text[at..])).collect();
+        names.extend(["a", "a\0", "aaaaaaaaaaaaaaaa", "aaaaaaaaaaaaaaaaa", "aaaaaaaaaaaaaaaab", "aaaaaaaaaaaaaaab"]);
+        let rows: Vec<&str> = names.iter().flat_map(|&name| [name; 3]).collect();
+        let ids = interner.intern_batch(rows.iter().copied());
+        assert_eq!(ids, interner.intern_batch(rows.iter().copied()), "known by now");
+        let (tokens, remap) = interner.freeze();
+        for (row, id) in rows.iter().zip(ids) {
+            assert_eq!(tokens.get(remap.apply(id) as usize), *row);
+        }
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(tokens.len(), names.len());
     }
 
     #[test]
