@@ -164,7 +164,7 @@ mod tests {
             for rows in [0, 1, 2, 5000] {
                 check(bound, &keys(rows).collect::<Vec<_>>());
             }
-            check(bound, &vec![bound - 1; 3]);
+            check(bound, &[bound - 1; 3]);
         }
         check(0, &[]);
     }
@@ -177,7 +177,7 @@ mod tests {
         let mut order = vec![0; 4];
         let given = clusters.pieces(&mut order);
         let take = |piece: &mut [u32], _, found: &[u32]| piece.copy_from_slice(found);
-        let offsets = clusters.order(|row| clustered[row as usize], |rows| rows.reverse(), given, take);
+        let offsets = clusters.order(|row| clustered[row as usize], <[u32]>::reverse, given, take);
         let of = |key: usize| order[offsets.range(key)].iter().map(|&row| clustered[row as usize]).collect::<Vec<_>>();
         assert_eq!((of(0), of(1)), (vec![0], vec![1; 3]));
         assert!(order[1..].is_sorted_by(|left, right| left > right), "{order:?}");
