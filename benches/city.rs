@@ -102,13 +102,17 @@ fn bytes_to_read(program: &Program) -> usize {
 #[divan::bench(name = "city/recompute", args = rule_sets())]
 fn recompute(bencher: divan::Bencher<'_, '_>, case: &Case) {
     let City { facts, at, .. } = &*CITY;
-    bencher.counter(BytesCount::new(bytes_to_read(&case.program))).bench(|| evaluate::recompute(facts, &case.program, *at));
+    bencher
+        .counter(BytesCount::new(bytes_to_read(&case.program)))
+        .bench(|| evaluate::recompute(facts, &case.program, *at));
 }
 
 #[divan::bench(name = "city/cause", args = single_rules())]
 fn recompute_one_rule(bencher: divan::Bencher<'_, '_>, case: &Case) {
     let City { facts, at, .. } = &*CITY;
-    bencher.counter(BytesCount::new(bytes_to_read(&case.program))).bench(|| evaluate::recompute(facts, &case.program, *at));
+    bencher
+        .counter(BytesCount::new(bytes_to_read(&case.program)))
+        .bench(|| evaluate::recompute(facts, &case.program, *at));
 }
 
 /// What memory gives to all threads of the pool when they do nothing but add.

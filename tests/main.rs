@@ -3,6 +3,7 @@
 
 mod agreement;
 mod bad_input;
+mod city;
 mod cli;
 mod golden;
 mod loading;

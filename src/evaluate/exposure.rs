@@ -9,7 +9,7 @@
 use super::moment::Moment;
 use crate::model::facts::{Case, TableColumns as _};
 use crate::model::time::MICROS_PER_MINUTE;
-use crate::model::{EnumSet, Outcome, PersonId, RuleId, Setting, Timestamp};
+use crate::model::{EnumSet, Outcome, PersonId, PlaceId, RuleId, Setting, Timestamp};
 use crate::rules::{Cause, ContactRule};
 
 /// The exposures of a person under a rule, summed up.
@@ -88,14 +88,24 @@ fn by_contact(moment: &Moment<'_>, rule: &ContactRule, person: PersonId, found: 
     let facts = moment.facts;
     for end in facts.contacts_of.range(person.index()) {
         let other = facts.neighbours[end];
-        if !facts.cases_of.contains(other.index()) {
-            continue;
+        if facts.cases_of.contains(other.index()) {
+            meet_in_contact(moment, rule, other, facts.contact_rows[end], found);
         }
-        let contact = facts.contacts.row(facts.contact_rows[end] as usize);
-        if wants(rule.settings, contact.setting) {
-            let span = Span { from: contact.started_at, to: contact.ended_at() };
-            meet_cases(moment, rule, other, span, span.to, found);
-        }
+    }
+}
+
+/// Counts the exposures of one contact with a case.
+pub(super) fn meet_in_contact(
+    moment: &Moment<'_>,
+    rule: &ContactRule,
+    case: PersonId,
+    contact_row: u32,
+    found: &mut Exposures,
+) {
+    let contact = moment.facts.contacts.row(contact_row as usize);
+    if wants(rule.settings, contact.setting) {
+        let span = Span { from: contact.started_at, to: contact.ended_at() };
+        meet_cases(moment, rule, case, span, span.to, found);
     }
 }
 
@@ -105,19 +115,31 @@ pub(super) fn wants(settings: Option<EnumSet<Setting>>, setting: Setting) -> boo
 
 fn by_place(moment: &Moment<'_>, rule: &ContactRule, person: PersonId, found: &mut Exposures) {
     let facts = moment.facts;
-    for row in facts.stays_of.range(person.index()) {
-        let Some(place) = facts.stays.place[row].filter(|place| facts.case_stays_of.contains(place.index())) else {
-            continue;
-        };
-        let stay = facts.stays.row(row);
-        for slot in facts.case_stays_of.range(place.index()) {
-            let theirs = facts.stays.row(facts.case_stays[slot] as usize);
-            if theirs.person == person || !near(rule.rows, stay.row, theirs.row) {
-                continue;
-            }
-            let both = Span { from: stay.entered_at, to: stay.left_at }
-                .and(Span { from: theirs.entered_at, to: theirs.left_at });
-            meet_cases(moment, rule, theirs.person, both, stay.left_at.max(theirs.left_at), found);
+    let rows = facts.stays_of.range(person.index());
+    for (row, place) in rows.clone().zip(&facts.stays.place[rows]) {
+        if let Some(place) = place.filter(|place| facts.case_stays_of.contains(place.index())) {
+            meet_at_place(moment, rule, row, place, found);
+        }
+    }
+}
+
+/// Counts the exposures of one stay, at a place where cases have been.
+pub(super) fn meet_at_place(
+    moment: &Moment<'_>,
+    rule: &ContactRule,
+    row: usize,
+    place: PlaceId,
+    found: &mut Exposures,
+) {
+    let (facts, stays) = (moment.facts, &moment.facts.stays);
+    let mine = Span { from: stays.entered_at[row], to: stays.left_at[row] };
+    for theirs in &facts.case_stays[facts.case_stays_of.range(place.index())] {
+        let both = mine.and(Span { from: theirs.entered_at, to: theirs.left_at });
+        if both.lasts(rule.min_minutes)
+            && theirs.person != stays.person[row]
+            && near(rule.rows, stays.row[row], theirs.row)
+        {
+            meet_cases(moment, rule, theirs.person, both, mine.to.max(theirs.left_at), found);
         }
     }
 }

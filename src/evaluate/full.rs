@@ -11,11 +11,11 @@ use rayon::prelude::*;
 use super::horizon;
 use super::moment::Moment;
 use super::person;
-use super::sift;
+use super::sift::{Named, Sieve};
 use super::strata::Strata;
 use crate::facts::Facts;
 use crate::limits::{PEOPLE_PER_TASK, WORDS_PER_TASK};
-use crate::model::{Code, PersonId, Timestamp};
+use crate::model::{Code, PersonId, RuleMask, Timestamp};
 use crate::rules::Program;
 
 /// Everybody's code, by person.
@@ -88,26 +88,26 @@ fn person_id(index: usize) -> PersonId {
 pub fn recompute(facts: &Facts, program: &Program, at: Timestamp) -> Codes {
     let strata = Strata::new(facts, program, at);
     let moment = Moment::new(facts, program, &strata, at);
-    let concerned = sift::concerned(&moment);
-    let tasks = concerned.words().par_chunks(WORDS_PER_TASK).enumerate();
-    let tasks = tasks.map(|(task, concerned)| evaluate_task(&moment, task * PEOPLE_PER_TASK, concerned));
-    Codes { tasks: tasks.collect() }
+    let sieve = Sieve::new(&moment);
+    let tasks = (0..facts.people.div_ceil(PEOPLE_PER_TASK)).into_par_iter();
+    Codes { tasks: tasks.map(|task| evaluate_task(&moment, &sieve, task * PEOPLE_PER_TASK)).collect() }
 }
 
-/// The codes of the persons from `first` on, of whom `concerned` names those to be looked at.
-fn evaluate_task(moment: &Moment<'_>, first: usize, concerned: &[u64]) -> TaskCodes {
+/// The codes of a task's people, from `first` on.
+fn evaluate_task(moment: &Moment<'_>, sieve: &Sieve<'_>, first: usize) -> TaskCodes {
+    let people = first..moment.facts.people.min(first + PEOPLE_PER_TASK);
+    let mut named = vec![RuleMask::EMPTY; people.len()];
+    sieve.sift(people, &mut Named::new(first, &mut named));
     let empty = [0; WORDS_PER_TASK];
     let mut done = TaskCodes { coded: empty, marked: empty, before: [0; WORDS_PER_TASK], codes: Vec::new() };
-    for (word, &concerned) in concerned.iter().enumerate() {
+    for (word, named) in named.chunks(64).enumerate() {
         done.before[word] = u16::try_from(done.codes.len()).expect("a task's people are numbered by 16 bits");
-        let coded = who_has_declared(moment, first + word * 64);
-        done.coded[word] = coded;
-        let mut rest = coded & concerned;
-        while rest != 0 {
-            let bit = rest.trailing_zeros() as usize;
-            rest &= rest - 1;
-            let code =
-                code(moment, person_id(first + word * 64 + bit)).expect("whose first declaration is made has a code");
+        done.coded[word] = who_has_declared(moment, first + word * 64);
+        for (bit, &rules) in named.iter().enumerate() {
+            if rules.is_empty() || done.coded[word] >> bit & 1 == 0 {
+                continue;
+            }
+            let code = code(moment, person_id(first + word * 64 + bit), rules);
             if code != Code::PLAIN {
                 done.marked[word] |= 1 << bit;
                 done.codes.push(code);
@@ -130,11 +130,13 @@ fn who_has_declared(moment: &Moment<'_>, first: usize) -> u64 {
     coded
 }
 
-fn code(moment: &Moment<'_>, person: PersonId) -> Option<Code> {
-    let state = person::state(moment, person)?;
-    let valid_until = if state.volatile { horizon::next_change(moment, person, &state) } else { state.changes_at };
+/// The code of a person who has declared, for whom no rule but `rules` can be active.
+fn code(moment: &Moment<'_>, person: PersonId, rules: RuleMask) -> Code {
+    let state = person::state(moment, person, rules).expect("whoever has declared has a standing declaration");
+    let valid_until =
+        if state.volatile { horizon::next_change(moment, person, rules, &state) } else { state.changes_at };
     let colour = moment.program.colour(state.reasons);
-    Some(Code { colour, reasons: state.reasons, excused: state.excused, valid_until })
+    Code { colour, reasons: state.reasons, excused: state.excused, valid_until }
 }
 
 /// The row of `facts.declarations` that stands for a person at `at`, if one does.

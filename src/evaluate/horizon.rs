@@ -13,16 +13,16 @@ use super::moment::Moment;
 use super::person::{State, state};
 use crate::model::facts::TableColumns as _;
 use crate::model::time::MICROS_PER_MINUTE;
-use crate::model::{EnumSet, PersonId, Region, RuleId, Setting, Timestamp};
+use crate::model::{EnumSet, PersonId, Region, RuleId, RuleMask, Setting, Timestamp};
 use crate::rules::{Cause, ContactRule, Release};
 
 /// The first instant after the moment at which the person's state differs from `now`; `NEVER` if there is none.
-pub(super) fn next_change(moment: &Moment<'_>, person: PersonId, now: &State) -> Timestamp {
+pub(super) fn next_change(moment: &Moment<'_>, person: PersonId, rules: RuleMask, now: &State) -> Timestamp {
     let mut instants = Instants { moment: *moment, found: Vec::new() };
     instants.own_facts(person);
     instants.levels(person);
-    for (_, rule) in moment.program.numbered() {
-        match &rule.cause {
+    for id in rules.iter() {
+        match &moment.program.rule(id).cause {
             Cause::Contact(contact) => {
                 for exposure in instants.first_degree(contact, person) {
                     instants.trigger(exposure, contact.release);
@@ -40,7 +40,7 @@ pub(super) fn next_change(moment: &Moment<'_>, person: PersonId, now: &State) ->
     found.sort_unstable();
     found.dedup();
     let differs = |&at: &Timestamp| {
-        let then = state(&Moment::new(moment.facts, moment.program, moment.strata, at), person);
+        let then = state(&Moment::new(moment.facts, moment.program, moment.strata, at), person, rules);
         then.is_none_or(|then| (then.reasons, then.excused) != (now.reasons, now.excused))
     };
     found.into_iter().find(differs).unwrap_or(Timestamp::NEVER)
@@ -202,7 +202,7 @@ impl Instants<'_> {
         let stay = facts.stays.row(row);
         let Some(place) = stay.place else { return };
         for slot in facts.case_stays_of.range(place.index()) {
-            let theirs = facts.stays.row(facts.case_stays[slot] as usize);
+            let theirs = facts.case_stays[slot];
             if theirs.person == stay.person || !near(rule.rows, stay.row, theirs.row) {
                 continue;
             }

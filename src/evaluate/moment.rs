@@ -32,7 +32,7 @@ impl<'a> Moment<'a> {
     }
 
     pub(super) fn level_of(&self, region: RegionId) -> Option<Level> {
-        if self.is_base() {
+        if self.is_base() || !self.strata.level_may_change(region) {
             self.strata.levels[region.index()]
         } else {
             self.facts.regions.level_at(self.facts.regions.code(region), self.at)

@@ -6,7 +6,7 @@ use super::health::Health;
 use super::moment::Moment;
 use super::release::{self, Activity};
 use crate::facts::Facts;
-use crate::model::{CaseKind, EnumSet, Outcome, PersonId, QuarantineKind, RuleMask, TestResult, Timestamp};
+use crate::model::{CaseKind, EnumSet, Outcome, PersonId, QuarantineKind, RuleId, RuleMask, TestResult, Timestamp};
 use crate::rules::{Cause, Program, Rule};
 
 /// Which rules are active, and when time alone changes that.
@@ -22,8 +22,8 @@ pub(super) struct State {
     pub(super) volatile: bool,
 }
 
-/// The state of a person, or `None` without a standing declaration.
-pub(super) fn state(moment: &Moment<'_>, person: PersonId) -> Option<State> {
+/// The state of a person, or `None` without a standing declaration. Only `rules` are looked at: no other can be active.
+pub(super) fn state(moment: &Moment<'_>, person: PersonId, rules: RuleMask) -> Option<State> {
     let (standing, may_be_replaced) = standing_declaration(moment.facts, moment.program, person, moment.at)?;
     let mut known = None;
     let mut sight = Sight {
@@ -35,8 +35,8 @@ pub(super) fn state(moment: &Moment<'_>, person: PersonId) -> Option<State> {
     };
     let mut active = RuleMask::EMPTY;
     let mut changes_at = Timestamp::NEVER;
-    for (id, rule) in moment.program.numbered() {
-        let activity = sight.activity(rule);
+    for id in rules.iter() {
+        let activity = sight.activity(id, moment.program.rule(id));
         changes_at = changes_at.min(activity.flips_at);
         if activity.active {
             active.insert(id);
@@ -68,6 +68,9 @@ pub(super) fn standing_declaration(
 }
 
 fn has_checkin_ahead(moment: &Moment<'_>, person: PersonId) -> bool {
+    if moment.facts.checkins_until <= moment.at {
+        return false;
+    }
     // Ordered by `reported_at`.
     let last = moment.facts.checkins_of.range(person.index()).next_back();
     last.is_some_and(|row| moment.facts.checkins.reported_at[row] > moment.at)
@@ -75,8 +78,8 @@ fn has_checkin_ahead(moment: &Moment<'_>, person: PersonId) -> bool {
 
 /// A result that is still to come matters to the rules about tests and to every release that wants negative ones.
 fn has_result_ahead(moment: &Moment<'_>, person: PersonId) -> bool {
-    let mut rows = moment.facts.tests_of.range(person.index());
-    rows.any(|row| moment.facts.tests.resulted_at[row] > moment.at)
+    let ahead = |row: usize| moment.facts.tests.resulted_at[row] > moment.at;
+    moment.facts.tests_until > moment.at && moment.facts.tests_of.range(person.index()).any(ahead)
 }
 
 /// One person, looked at by one rule after the other.
@@ -89,14 +92,19 @@ struct Sight<'a> {
 }
 
 impl Sight<'_> {
-    fn activity(&mut self, rule: &Rule) -> Activity {
+    fn activity(&mut self, id: RuleId, rule: &Rule) -> Activity {
         match &rule.cause {
             Cause::Case { kinds, convalescence_days } => self.case(*kinds, *convalescence_days),
             Cause::Quarantine { kinds, ignore_home_started_before } => {
                 self.quarantine(*kinds, *ignore_home_started_before)
             }
             Cause::Contact(contact) => {
-                let found = exposure::first_degree(self.moment, contact, self.person);
+                let Some(&base) = self.moment.strata.exposed(id).of(self.person) else { return Activity::INACTIVE };
+                let found = if self.moment.is_base() {
+                    base
+                } else {
+                    exposure::first_degree(self.moment, contact, self.person)
+                };
                 self.exposed(&found, contact.release)
             }
             Cause::SecondContact { through, min_minutes, settings, release } => {
@@ -104,7 +112,8 @@ impl Sight<'_> {
                 self.exposed(&found, *release)
             }
             &Cause::Area { levels, min_minutes, declared, residence, release } => {
-                let rule = AreaRule { levels, min_minutes, declared, residence, release };
+                let reach = self.moment.strata.reach(id);
+                let rule = AreaRule { reach, levels, min_minutes, declared, residence, release };
                 let (activity, volatile) = area::activity(self.moment, &rule, self.person, self.standing, self.health);
                 self.volatile |= volatile;
                 activity

@@ -1,197 +1,202 @@
-//! Whom the rules can concern at all, found column by column before anybody is looked at.
+//! Which rules can concern whom, found column by column before anybody is looked at.
 //!
 //! The one idea: nearly everybody is green and stays so. A rule is active for a person only because of a fact of a kind that can
 //! be told from one or two columns (an admission, a symptom, a stay in a listed region, a row among the few), so the columns are
-//! read once in the order they lie in, and only the persons behind such rows are evaluated rule by rule.
+//! read once in the order they lie in, and a person is evaluated for the rules alone that some row names.
 //!
-//! Invariant: a person with a standing declaration who is not named here has [`crate::model::Code::PLAIN`]. Naming too many costs
-//! time alone.
+//! Invariant: a rule that is not named for a person is not active for them, at the moment nor later, if no further fact arrives.
+//! Naming too many costs time alone.
 //!
-//! Cost: 6 bytes a declaration (10 with rules on areas), 9 a check-in, 4 a stay, 1 a test, one bit a person for each table that
-//! few have rows in; nothing that no rule of the program asks for.
+//! Cost: 2 bytes a declaration (up to 8 more with rules on areas that read it), 9 a check-in, 4 a stay, 1 a test, one bit a person
+//! for each table that few have rows in; nothing that no rule of the program asks for.
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::moment::Moment;
-use crate::facts::{Bitmap, Facts, Sparse, insert_bit, unite_words};
-use crate::limits::{PEOPLE_PER_TASK, WORDS_PER_TASK};
-use crate::model::{Admission, EnumSet, Level, PersonId, RegionId, Symptom, TestResult};
+use crate::facts::{Bitmap, Facts};
+use crate::model::{Admission, EnumSet, PersonId, RegionId, RuleId, RuleMask, Symptom, TestResult};
 use crate::rules::Cause;
 
-/// Everybody whom some rule may concern now or later, if no further fact arrives.
-pub(super) fn concerned(moment: &Moment<'_>) -> Bitmap {
-    let sieve = Sieve::new(moment);
-    let mut set = Bitmap::new(moment.facts.people);
-    set.words_mut().par_chunks_mut(WORDS_PER_TASK).enumerate().for_each(|(task, words)| {
-        let first = task * PEOPLE_PER_TASK;
-        sieve.sift(first..moment.facts.people.min(first + PEOPLE_PER_TASK), words);
-    });
-    set
-}
-
-/// What makes a person concerned under one program at one moment.
-struct Sieve<'a> {
+/// What names a rule for a person, under one program at one moment.
+pub(super) struct Sieve<'a> {
     facts: &'a Facts,
-    /// A rule wants something of everybody.
-    everybody: bool,
-    /// Sets of persons who are concerned as such.
-    sets: Vec<&'a Bitmap>,
-    admissions: EnumSet<Admission>,
-    symptoms: EnumSet<Symptom>,
-    /// From which temperature a report concerns; NaN for none.
     fever_celsius: f64,
-    positive_tests: bool,
+    /// Rules that want something of everybody.
+    everybody: RuleMask,
+    /// Rules that concern a set of persons as such.
+    sets: Vec<(RuleId, &'a Bitmap)>,
+    admissions: Vec<(RuleId, EnumSet<Admission>)>,
+    symptoms: Vec<(RuleId, EnumSet<Symptom>)>,
+    positive_tests: RuleMask,
     areas: Areas,
 }
 
-/// Regions that are at a level some rule counts, or may be later, and where rules look for them.
-#[derive(Default)]
+/// Rules on areas.
 struct Areas {
-    regions: Bitmap,
-    stays: bool,
-    declared: bool,
-    residence: bool,
+    /// By region: the rules that count a level that it is at, or may be at later.
+    reached: Vec<RuleMask>,
+    /// All rules on areas: each reads stays.
+    stays: RuleMask,
+    /// Those that read where people came from.
+    declared: RuleMask,
+    /// Those that read where people live.
+    residence: RuleMask,
 }
 
 impl Areas {
-    fn holds(&self, region: RegionId) -> bool {
-        self.regions.contains(region.index())
+    fn of(&self, region: RegionId) -> RuleMask {
+        self.reached[region.index()]
     }
 }
 
 impl<'a> Sieve<'a> {
-    fn new(moment: &Moment<'a>) -> Self {
+    pub(super) fn new(moment: &Moment<'a>) -> Self {
         let facts = moment.facts;
         let mut sieve = Self {
             facts,
-            everybody: false,
+            fever_celsius: moment.program.fever_celsius,
+            everybody: RuleMask::EMPTY,
             sets: Vec::new(),
-            admissions: EnumSet::EMPTY,
-            symptoms: EnumSet::EMPTY,
-            fever_celsius: f64::NAN,
-            positive_tests: false,
-            areas: Areas::default(),
+            admissions: Vec::new(),
+            symptoms: Vec::new(),
+            positive_tests: RuleMask::EMPTY,
+            areas: Areas {
+                reached: vec![RuleMask::EMPTY; facts.regions.len()],
+                stays: RuleMask::EMPTY,
+                declared: RuleMask::EMPTY,
+                residence: RuleMask::EMPTY,
+            },
         };
-        let mut levels: EnumSet<Level> = EnumSet::EMPTY;
         for (id, rule) in moment.program.numbered() {
-            let few: Option<&Sparse> = match &rule.cause {
-                Cause::Case { .. } => Some(&facts.cases_of),
-                Cause::Quarantine { .. } => Some(&facts.quarantines_of),
-                Cause::Finding => Some(&facts.findings_of),
-                Cause::Contact(_) | Cause::SecondContact { .. } => {
-                    sieve.sets.push(moment.strata.met(id));
-                    None
+            match &rule.cause {
+                Cause::Case { .. } => sieve.sets.push((id, facts.cases_of.present())),
+                Cause::Quarantine { .. } => sieve.sets.push((id, facts.quarantines_of.present())),
+                Cause::Finding => sieve.sets.push((id, facts.findings_of.present())),
+                Cause::Contact(_) | Cause::SecondContact { .. } => sieve.sets.push((id, moment.strata.met(id))),
+                Cause::Area { declared, residence, .. } => {
+                    let reach = moment.strata.reach(id);
+                    reach.ids_in(0..reach.words().len()).for_each(|region| sieve.areas.reached[region].insert(id));
+                    sieve.areas.stays.insert(id);
+                    if *declared {
+                        sieve.areas.declared.insert(id);
+                    }
+                    if *residence {
+                        sieve.areas.residence.insert(id);
+                    }
                 }
-                Cause::Area { levels: counted, declared, residence, .. } => {
-                    levels = levels.or(*counted);
-                    sieve.areas.stays = true;
-                    sieve.areas.declared |= declared;
-                    sieve.areas.residence |= residence;
-                    None
-                }
-                Cause::Declared { any, .. } => {
-                    sieve.admissions = sieve.admissions.or(*any);
-                    None
-                }
-                Cause::Symptoms { any, .. } => {
-                    sieve.symptoms = sieve.symptoms.or(*any);
-                    None
-                }
-                Cause::Test { .. } => {
-                    sieve.positive_tests = true;
-                    None
-                }
-                Cause::Untested { .. } | Cause::Unreported { .. } => {
-                    sieve.everybody = true;
-                    None
-                }
-            };
-            sieve.sets.extend(few.map(Sparse::present));
+                Cause::Declared { any, .. } => sieve.admissions.push((id, *any)),
+                Cause::Symptoms { any, .. } => sieve.symptoms.push((id, *any)),
+                Cause::Test { .. } => sieve.positive_tests.insert(id),
+                Cause::Untested { .. } | Cause::Unreported { .. } => sieve.everybody.insert(id),
+            }
         }
-        if sieve.symptoms.contains(Symptom::Fever) {
-            sieve.fever_celsius = moment.program.fever_celsius;
-        }
-        let numbers = (0..facts.regions.len()).filter(|&number| {
-            let number = RegionId::from_index(u32::try_from(number).expect("regions are numbered by 32 bits"));
-            facts.regions.may_reach(facts.regions.code(number), levels, moment.at)
-        });
-        sieve.areas.regions = Bitmap::of(facts.regions.len(), numbers);
         sieve
     }
 
-    /// Names the concerned among a task's people: bit `i` is the `i`th of them.
-    fn sift(&self, people: Range<usize>, words: &mut [u64]) {
-        if self.everybody {
-            words.fill(u64::MAX);
-            return;
+    /// Names rules for the people of a task, a mask each.
+    pub(super) fn sift(&self, people: Range<usize>, named: &mut Named<'_>) {
+        named.fill(self.everybody);
+        let words = people.start / 64..people.end.div_ceil(64);
+        for (rule, set) in &self.sets {
+            set.ids_in(words.clone()).for_each(|person| named.add(person, RuleMask::of(*rule)));
         }
-        let first = people.start / u64::BITS as usize;
-        for set in &self.sets {
-            unite_words(words, &set.words()[first..first + words.len()]);
-        }
-        self.declarations(people.clone(), words);
-        self.checkins(people.clone(), words);
-        self.stays(people.clone(), words);
-        self.tests(people, words);
+        self.declarations(people.clone(), named);
+        self.checkins(people.clone(), named);
+        self.stays(people.clone(), named);
+        self.tests(people, named);
     }
 
-    fn declarations(&self, people: Range<usize>, words: &mut [u64]) {
-        let facts = self.facts;
-        let rows = facts.declarations_of.span(people.clone());
-        let persons = &facts.declarations.person[rows.clone()];
-        let (admissions, symptoms) =
-            (&facts.declarations.admissions[rows.clone()], &facts.declarations.symptoms[rows.clone()]);
-        name(persons, people.start, words, |row| {
-            admissions[row].intersects(self.admissions) || symptoms[row].intersects(self.symptoms)
-        });
-        if self.areas.declared {
+    fn declarations(&self, people: Range<usize>, named: &mut Named<'_>) {
+        let (facts, declarations) = (self.facts, &self.facts.declarations);
+        let rows = facts.declarations_of.span(people);
+        let persons = &declarations.person[rows.clone()];
+        for &(rule, any) in &self.admissions {
+            let admissions = &declarations.admissions[rows.clone()];
+            named.add_where(persons, RuleMask::of(rule), |row| admissions[row].intersects(any));
+        }
+        for &(rule, any) in &self.symptoms {
+            let symptoms = &declarations.symptoms[rows.clone()];
+            named.add_where(persons, RuleMask::of(rule), |row| symptoms[row].intersects(any));
+        }
+        if !self.areas.declared.is_empty() {
             let came_from = &facts.came_from[rows.clone()];
-            name(persons, people.start, words, |row| came_from[row].is_some_and(|region| self.areas.holds(region)));
+            let rules = |row: usize| came_from[row].map_or(RuleMask::EMPTY, |region| self.areas.of(region));
+            named.add_each(persons, self.areas.declared, rules);
         }
-        if self.areas.residence {
+        if !self.areas.residence.is_empty() {
             let residence = &facts.residence[rows];
-            name(persons, people.start, words, |row| self.areas.holds(residence[row]));
+            named.add_each(persons, self.areas.residence, |row| self.areas.of(residence[row]));
         }
     }
 
-    fn checkins(&self, people: Range<usize>, words: &mut [u64]) {
-        if self.symptoms.is_empty() {
-            return;
-        }
+    fn checkins(&self, people: Range<usize>, named: &mut Named<'_>) {
         let checkins = &self.facts.checkins;
-        let rows = self.facts.checkins_of.span(people.clone());
-        let (symptoms, celsius) = (&checkins.symptoms[rows.clone()], &checkins.temperature_c[rows.clone()]);
-        name(&checkins.person[rows], people.start, words, |row| {
-            symptoms[row].intersects(self.symptoms) || celsius[row] >= self.fever_celsius
-        });
+        for &(rule, any) in &self.symptoms {
+            let rows = self.facts.checkins_of.span(people.clone());
+            let (persons, symptoms) = (&checkins.person[rows.clone()], &checkins.symptoms[rows.clone()]);
+            // No temperature is at or above NaN.
+            let fever = if any.contains(Symptom::Fever) { self.fever_celsius } else { f64::NAN };
+            let celsius = &checkins.temperature_c[rows];
+            named.add_where(persons, RuleMask::of(rule), |row| symptoms[row].intersects(any) || celsius[row] >= fever);
+        }
     }
 
-    fn stays(&self, people: Range<usize>, words: &mut [u64]) {
-        if !self.areas.stays {
-            return;
+    fn stays(&self, people: Range<usize>, named: &mut Named<'_>) {
+        if !self.areas.stays.is_empty() {
+            let rows = self.facts.stays_of.span(people);
+            let regions = &self.facts.stay_region[rows.clone()];
+            named.add_each(&self.facts.stays.person[rows], self.areas.stays, |row| self.areas.of(regions[row]));
         }
-        let rows = self.facts.stays_of.span(people.clone());
-        let regions = &self.facts.stay_region[rows.clone()];
-        name(&self.facts.stays.person[rows], people.start, words, |row| self.areas.holds(regions[row]));
     }
 
-    fn tests(&self, people: Range<usize>, words: &mut [u64]) {
-        if !self.positive_tests {
-            return;
+    fn tests(&self, people: Range<usize>, named: &mut Named<'_>) {
+        if !self.positive_tests.is_empty() {
+            let rows = self.facts.tests_of.span(people);
+            let results = &self.facts.tests.result[rows.clone()];
+            let persons = &self.facts.tests.person[rows];
+            named.add_where(persons, self.positive_tests, |row| results[row] == TestResult::Positive);
         }
-        let rows = self.facts.tests_of.span(people.clone());
-        let results = &self.facts.tests.result[rows.clone()];
-        name(&self.facts.tests.person[rows], people.start, words, |row| results[row] == TestResult::Positive);
     }
 }
 
-/// Names the persons of the rows that are hits, as bits counted from `first`.
-fn name(persons: &[PersonId], first: usize, words: &mut [u64], hit: impl Fn(usize) -> bool) {
-    for (row, person) in persons.iter().enumerate() {
-        if hit(row) {
-            insert_bit(words, person.index() - first);
+/// The rules named for the people of a task.
+pub(super) struct Named<'a> {
+    /// The first of the people.
+    first: usize,
+    rules: &'a mut [RuleMask],
+}
+
+impl<'a> Named<'a> {
+    /// Nothing is named yet; `rules` is a mask a person, `first` the first of them.
+    pub(super) const fn new(first: usize, rules: &'a mut [RuleMask]) -> Self {
+        Self { first, rules }
+    }
+
+    fn fill(&mut self, rules: RuleMask) {
+        self.rules.fill(rules);
+    }
+
+    fn add(&mut self, person: usize, rules: RuleMask) {
+        let mask = &mut self.rules[person - self.first];
+        *mask = mask.or(rules);
+    }
+
+    /// Adds `rules` for the persons of the rows that are hits.
+    fn add_where(&mut self, persons: &[PersonId], rules: RuleMask, hit: impl Fn(usize) -> bool) {
+        for (row, person) in persons.iter().enumerate() {
+            if hit(row) {
+                self.add(person.index(), rules);
+            }
+        }
+    }
+
+    /// Adds what each row names, among `rules`.
+    fn add_each(&mut self, persons: &[PersonId], rules: RuleMask, of_row: impl Fn(usize) -> RuleMask) {
+        for (row, person) in persons.iter().enumerate() {
+            let named = of_row(row).and(rules);
+            if !named.is_empty() {
+                self.add(person.index(), named);
+            }
         }
     }
 }

@@ -1,13 +1,12 @@
-//! What is computed once for all persons: the level of each region, who has met a case, who is exposed.
+//! What is computed once for all persons: the level of each region, and who is exposed.
 //!
-//! The one idea: cases are few, so whoever may be exposed is found from the cases' side, as one bit a person; exposures that a
-//! second degree builds on are computed for those alone.
+//! The one idea: cases are few, so whoever is exposed is found from the cases' side, as one bit a person; exposures are summed up
+//! for those alone.
 //!
-//! Invariant: whom the strata do not name as having met a case, or as exposed, is not exposed at any later instant either, if no
-//! further fact arrives.
+//! Invariant: whom the strata do not name as exposed is not exposed at any later instant either, if no further fact arrives.
 //!
-//! Cost: levels are one walk a numbered region; who met a case by contact is one visit a neighbour of a case, by place 4 bytes a
-//! stay; exposures one evaluation a person who met one, only if a rule of the second degree asks for them.
+//! Cost: levels are one walk a numbered region; who met a case by contact is one visit a contact of a case, by place 4 bytes a
+//! stay and a visit a stay where a case has been; then one evaluation a person who is exposed.
 
 use rayon::prelude::*;
 
@@ -30,19 +29,17 @@ impl Exposed {
     pub(super) fn of(&self, person: PersonId) -> Option<&Exposures> {
         self.rows.range(person.index()).next().map(|row| &self.exposures[row])
     }
-
-    /// Persons with exposures, ascending.
-    pub(super) fn persons(&self) -> &[u32] {
-        self.rows.keys()
-    }
 }
 
 /// What the strata hold of one rule; empty where the rule's cause has no use for it.
 #[derive(Default)]
 struct Stratum {
-    /// Who may ever be exposed under this rule.
-    met: Bitmap,
+    /// Of a rule of the first degree: who is exposed.
     exposed: Exposed,
+    /// Of a rule of the second degree: who has met one of those exposed in the first.
+    met: Bitmap,
+    /// Of a rule on areas: numbers of regions that are at a level that counts, or may be later.
+    reach: Bitmap,
 }
 
 /// The strata at one instant.
@@ -62,17 +59,23 @@ impl Strata {
         let changing = Bitmap::of(facts.regions.len(), changes.map(|number| number as usize));
         let mut strata = Self { at, levels, changing, rules: Vec::new() };
         strata.rules.resize_with(program.rules.len(), Stratum::default);
-        for (rule, stratum) in program.numbered() {
-            if let Cause::Contact(contact) = &stratum.cause {
-                let met = who_met_cases(facts, contact);
-                let exposed = is_through(program, rule)
-                    .then(|| find_exposed(&Moment::new(facts, program, &strata, at), contact, &met));
-                strata.rules[usize::from(rule.0)] = Stratum { met, exposed: exposed.unwrap_or_default() };
+        for (id, rule) in program.numbered() {
+            match &rule.cause {
+                Cause::Contact(contact) => {
+                    let exposed = find_exposed(&Moment::new(facts, program, &strata, at), contact);
+                    strata.rules[usize::from(id.0)].exposed = exposed;
+                }
+                Cause::Area { levels, .. } => {
+                    let reach = numbers().filter(|&number| facts.regions.may_reach(code(number), *levels, at));
+                    let reach = Bitmap::of(facts.regions.len(), reach.map(|number| number as usize));
+                    strata.rules[usize::from(id.0)].reach = reach;
+                }
+                _ => {}
             }
         }
-        for (rule, stratum) in program.numbered() {
-            if let Cause::SecondContact { through, .. } = stratum.cause {
-                strata.rules[usize::from(rule.0)].met = neighbours_of(facts, strata.exposed(through).persons());
+        for (id, rule) in program.numbered() {
+            if let Cause::SecondContact { through, .. } = rule.cause {
+                strata.rules[usize::from(id.0)].met = neighbours_of(facts, strata.exposed(through).rows.keys());
             }
         }
         strata
@@ -83,31 +86,61 @@ impl Strata {
         self.changing.contains(region.index())
     }
 
-    /// Who may ever be exposed under a rule about contacts of either degree.
-    pub(super) fn met(&self, rule: RuleId) -> &Bitmap {
-        &self.rules[usize::from(rule.0)].met
+    /// Regions that are at a level that a rule on areas counts, or may be later.
+    pub(super) fn reach(&self, rule: RuleId) -> &Bitmap {
+        &self.rules[usize::from(rule.0)].reach
     }
 
-    /// Who is exposed under a rule that some rule of the second degree goes through.
+    /// Who may ever be exposed under a rule about contacts of either degree.
+    pub(super) fn met(&self, rule: RuleId) -> &Bitmap {
+        let stratum = &self.rules[usize::from(rule.0)];
+        if stratum.met.words().is_empty() { stratum.exposed.rows.present() } else { &stratum.met }
+    }
+
+    /// Who is exposed under a rule of the first degree.
     pub(super) fn exposed(&self, rule: RuleId) -> &Exposed {
         &self.rules[usize::from(rule.0)].exposed
     }
 }
 
-fn is_through(program: &Program, rule: RuleId) -> bool {
-    program.rules.iter().any(|other| matches!(&other.cause, Cause::SecondContact { through, .. } if *through == rule))
+/// Exposures under a rule: who has any is found from the cases' side, then all of theirs are summed up.
+fn find_exposed(moment: &Moment<'_>, rule: &ContactRule) -> Exposed {
+    let met = who_met_cases(moment, rule);
+    let words = met.words().len();
+    let words_of = |task: usize| task * WORDS_PER_TASK..words.min((task + 1) * WORDS_PER_TASK);
+    let found: Vec<(usize, Exposures)> = (0..words.div_ceil(WORDS_PER_TASK))
+        .into_par_iter()
+        .flat_map_iter(|task| met.ids_in(words_of(task)))
+        .map(|id| {
+            let person = PersonId(u32::try_from(id).expect("person ids are 32-bit"));
+            (id, exposure::first_degree(moment, rule, person))
+        })
+        .collect();
+    let rows = Sparse::of_ascending(moment.facts.people, found.iter().map(|&(id, _)| id));
+    Exposed { rows, exposures: found.into_iter().map(|(_, exposures)| exposures).collect() }
 }
 
-/// Who has ever met a case in one of the rule's ways, whenever and for however long.
-fn who_met_cases(facts: &Facts, rule: &ContactRule) -> Bitmap {
-    let mut met =
-        if rule.via_contact { neighbours_of(facts, facts.cases_of.keys()) } else { Bitmap::new(facts.people) };
+/// Who has an exposure that counts or may count later.
+fn who_met_cases(moment: &Moment<'_>, rule: &ContactRule) -> Bitmap {
+    let facts = moment.facts;
+    let mut met = if rule.via_contact {
+        neighbours_where(facts, facts.cases_of.keys(), |case, end| {
+            let mut found = Exposures::default();
+            exposure::meet_in_contact(moment, rule, case, facts.contact_rows[end], &mut found);
+            found.possible()
+        })
+    } else {
+        Bitmap::new(facts.people)
+    };
     if rule.via_place && !facts.case_stays.is_empty() {
         met.words_mut().par_chunks_mut(WORDS_PER_TASK).enumerate().for_each(|(task, words)| {
             let first = task * PEOPLE_PER_TASK;
             let rows = facts.stays_of.span(first..facts.people.min(first + PEOPLE_PER_TASK));
             for (row, place) in rows.clone().zip(&facts.stays.place[rows]) {
-                if place.is_some_and(|place| facts.case_stays_of.contains(place.index())) {
+                let Some(place) = place.filter(|place| facts.case_stays_of.contains(place.index())) else { continue };
+                let mut found = Exposures::default();
+                exposure::meet_at_place(moment, rule, row, place, &mut found);
+                if found.possible() {
                     insert_bit(words, facts.stays.person[row].index() - first);
                 }
             }
@@ -116,12 +149,19 @@ fn who_met_cases(facts: &Facts, rule: &ContactRule) -> Bitmap {
     met
 }
 
-/// The neighbours of some persons. Cost: one bit set a contact of theirs, in a set a thread.
+/// The neighbours of some persons.
 fn neighbours_of(facts: &Facts, persons: &[u32]) -> Bitmap {
+    neighbours_where(facts, persons, |_, _| true)
+}
+
+/// The neighbours of some persons at those ends of contacts that are `wanted`. Cost: a visit an end, a set a thread.
+fn neighbours_where(facts: &Facts, persons: &[u32], wanted: impl Fn(PersonId, usize) -> bool + Sync) -> Bitmap {
     let empty = || Bitmap::new(facts.people);
     let insert = |mut set: Bitmap, &person: &u32| {
-        for neighbour in &facts.neighbours[facts.contacts_of.range(person as usize)] {
-            set.insert(neighbour.index());
+        for end in facts.contacts_of.range(person as usize) {
+            if wanted(PersonId(person), end) {
+                set.insert(facts.neighbours[end].index());
+            }
         }
         set
     };
@@ -130,20 +170,4 @@ fn neighbours_of(facts: &Facts, persons: &[u32]) -> Bitmap {
         one
     };
     persons.par_iter().with_min_len(PEOPLE_PER_TASK).fold(empty, insert).reduce(empty, unite)
-}
-
-fn find_exposed(moment: &Moment<'_>, rule: &ContactRule, met: &Bitmap) -> Exposed {
-    let tasks = met.words().len().div_ceil(WORDS_PER_TASK);
-    let words_of = |task: usize| task * WORDS_PER_TASK..met.words().len().min((task + 1) * WORDS_PER_TASK);
-    let found: Vec<(usize, Exposures)> = (0..tasks)
-        .into_par_iter()
-        .flat_map_iter(|task| met.ids_in(words_of(task)))
-        .filter_map(|id| {
-            let person = PersonId(u32::try_from(id).expect("person ids are 32-bit"));
-            let exposures = exposure::first_degree(moment, rule, person);
-            exposures.possible().then_some((id, exposures))
-        })
-        .collect();
-    let rows = Sparse::of_ascending(moment.facts.people, found.iter().map(|&(id, _)| id));
-    Exposed { rows, exposures: found.into_iter().map(|(_, exposures)| exposures).collect() }
 }

@@ -29,7 +29,7 @@ use crate::model::facts::{
     Cases, Checkins, Contacts, Declarations, Findings, Quarantines, Reviews, RiskAreas, Stays, TableColumns, Tables,
     Tests, Whitelist,
 };
-use crate::model::{LabelId, PersonId, PlaceId, Region, RegionId, Table};
+use crate::model::{LabelId, PersonId, PlaceId, Region, RegionId, Table, Timestamp};
 
 /// Names behind the ids.
 #[derive(Clone, Debug, Default)]
@@ -62,6 +62,19 @@ impl Names {
     }
 }
 
+/// What co-presence asks of a stay of a case: in one piece, since the stays at a place are of many persons.
+#[derive(Clone, Copy, Debug)]
+pub struct CaseStay {
+    /// The case.
+    pub person: PersonId,
+    /// Row of the seat, in a vehicle.
+    pub row: Option<u16>,
+    /// Begin.
+    pub entered_at: Timestamp,
+    /// End, `NEVER` if open.
+    pub left_at: Timestamp,
+}
+
 /// All facts, in the order of persons, with their indexes. Fields are public to the evaluators; nobody changes them.
 #[derive(Debug, Default)]
 pub struct Facts {
@@ -81,6 +94,8 @@ pub struct Facts {
     pub checkins: Checkins,
     /// Ranges of `checkins`.
     pub checkins_of: Offsets,
+    /// The latest `reported_at` of all, so that an evaluation later than that looks for none ahead.
+    pub checkins_until: Timestamp,
     /// By person.
     pub cases: Cases,
     /// Ranges of `cases`.
@@ -103,14 +118,16 @@ pub struct Facts {
     pub stays_of: Offsets,
     /// Number of each stay's region.
     pub stay_region: Vec<RegionId>,
-    /// Rows of `stays` of persons who are cases, by place.
-    pub case_stays: Vec<u32>,
+    /// Stays of persons who are cases, by place.
+    pub case_stays: Vec<CaseStay>,
     /// Ranges of `case_stays`, by place.
     pub case_stays_of: Sparse,
     /// By person.
     pub tests: Tests,
     /// Ranges of `tests`.
     pub tests_of: Sparse,
+    /// The latest `resulted_at` of all.
+    pub tests_until: Timestamp,
     /// By person.
     pub whitelist: Whitelist,
     /// Ranges of `whitelist`.
@@ -163,6 +180,8 @@ impl Facts {
             few_by_person(people, whitelist, |table| &table.person, |table, row| table.from_at[row]);
         (facts.findings, facts.findings_of) =
             few_by_person(people, findings, |table| &table.person, |table, row| table.found_at[row]);
+        facts.checkins_until = latest(&facts.checkins.reported_at);
+        facts.tests_until = latest(&facts.tests.resulted_at);
         facts.number_regions();
         facts.index_case_stays();
         facts
@@ -182,16 +201,19 @@ impl Facts {
     }
 
     fn index_case_stays(&mut self) {
-        let mut rows: Vec<u32> = Vec::new();
-        for &person in self.cases_of.keys() {
-            let stays = self.stays_of.range(person as usize);
-            let placed = stays.filter(|&row| self.stays.place[row].is_some());
-            rows.extend(placed.map(|row| u32::try_from(row).expect("a table has fewer than 2^32 rows")));
-        }
-        let place_of = |row: u32| self.stays.place[row as usize].map_or(usize::MAX, PlaceId::index);
-        rows.sort_unstable_by_key(|&row| (place_of(row), row));
-        self.case_stays_of = Sparse::of_ascending(self.names.places.len(), rows.iter().map(|&row| place_of(row)));
-        self.case_stays = rows;
+        let stays = &self.stays;
+        let rows = self.cases_of.keys().iter().flat_map(|&person| self.stays_of.range(person as usize));
+        let mut placed: Vec<(PlaceId, usize)> = rows.filter_map(|row| Some((stays.place[row]?, row))).collect();
+        placed.sort_unstable();
+        let places = placed.iter().map(|(place, _)| place.index());
+        self.case_stays_of = Sparse::of_ascending(self.names.places.len(), places);
+        let case_stay = |&(_, row): &(PlaceId, usize)| CaseStay {
+            person: stays.person[row],
+            row: stays.row[row],
+            entered_at: stays.entered_at[row],
+            left_at: stays.left_at[row],
+        };
+        self.case_stays = placed.iter().map(case_stay).collect();
     }
 
     /// Number of rows in a table.
@@ -265,6 +287,10 @@ fn gather<T: Copy>(piece: &mut [T], first: u32, order: &[u32]) {
     for (value, &row) in piece.iter_mut().zip(order) {
         *value = before[(row - first) as usize];
     }
+}
+
+fn latest(instants: &[Timestamp]) -> Timestamp {
+    instants.par_iter().copied().max().unwrap_or(Timestamp::EARLIEST)
 }
 
 /// A table in the order of persons, then of `then` and id, with the ranges.

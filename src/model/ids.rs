@@ -114,6 +114,12 @@ impl RuleMask {
     /// No rule.
     pub const EMPTY: Self = Self(0);
 
+    /// One rule.
+    #[must_use]
+    pub const fn of(rule: RuleId) -> Self {
+        Self(1 << rule.0)
+    }
+
     /// Adds a rule.
     pub const fn insert(&mut self, rule: RuleId) {
         self.0 |= 1 << rule.0;
@@ -129,6 +135,12 @@ impl RuleMask {
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
+    }
+
+    /// The rules in either set.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     /// The rules in both sets.
