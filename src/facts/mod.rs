@@ -5,8 +5,9 @@
 //!
 //! Invariants: a [`Facts`] never changes once built; nothing here depends on a rule set or an instant.
 //!
-//! Cost: building is a counting sort a table, all threads at one table, so that what is under way is two columns. A contact is kept once, and named at both ends by the
-//! neighbour (4 bytes) and its row (4 bytes): a pass over neighbours reads 4 bytes an end and follows the row on a hit only.
+//! Cost: building is a counting sort a table, all threads at one table, so that what is under way is two columns. A contact is
+//! kept once, and named at both ends by the neighbour (4 bytes) and its row (4 bytes): a pass over neighbours reads 4 bytes an
+//! end and follows the row on a hit only.
 
 mod bitmap;
 mod cluster;
