@@ -3,15 +3,14 @@
 //! Here on the shipped data, to see whether a change helped; `city` on generated ones of any size (`scripts/bench`).
 
 mod city;
+mod intern;
+mod load;
 
 use std::path::Path;
 
-use dashmap::DashMap;
-use rayon::prelude::*;
 use sanma::evaluate;
 use sanma::facts::{Facts, Names};
 use sanma::ingest::{self, Loaded, Unobserved};
-use sanma::intern::Interner;
 use sanma::model::{Timestamp, UtcOffset};
 use sanma::rules::{Catalog, Program};
 
@@ -52,43 +51,4 @@ fn recompute(bencher: divan::Bencher<'_, '_>, rules: &str) {
     let facts = index(load());
     let (program, at) = program(rules);
     bencher.bench(|| evaluate::recompute(&facts, &program, at));
-}
-
-/// Tokens as a load meets them: each person some twenty times, in batches of a row group's size.
-fn tokens() -> Vec<String> {
-    (0..2_000_000u64).map(|row| format!("{:016x}", (row % 100_000).wrapping_mul(0x9E37_79B9_7F4A_7C15))).collect()
-}
-
-const BATCH: usize = 65_536;
-
-#[divan::bench(name = "intern/by=shards/tokens=2m/distinct=100k")]
-fn intern_sharded(bencher: divan::Bencher<'_, '_>) {
-    let tokens = tokens();
-    bencher.bench(|| {
-        let interner = Interner::default();
-        tokens.par_chunks(BATCH).for_each(|batch| {
-            divan::black_box(interner.intern_batch(batch.iter().map(String::as_str)));
-        });
-        interner.freeze()
-    });
-}
-
-/// The alternative that `intern` was measured against: a concurrent map of owned tokens.
-#[divan::bench(name = "intern/by=dashmap/tokens=2m/distinct=100k")]
-fn intern_dashmap(bencher: divan::Bencher<'_, '_>) {
-    let tokens = tokens();
-    bencher.bench(|| {
-        let map: DashMap<Box<str>, u32, foldhash::fast::RandomState> = DashMap::default();
-        let next = std::sync::atomic::AtomicU32::new(0);
-        tokens.par_chunks(BATCH).for_each(|batch| {
-            let id = |token: &String| match map.get(token.as_str()) {
-                Some(id) => *id,
-                None => *map
-                    .entry(token.as_str().into())
-                    .or_insert_with(|| next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)),
-            };
-            divan::black_box(batch.iter().map(id).collect::<Vec<u32>>());
-        });
-        map
-    });
 }

@@ -12,14 +12,16 @@ pub const FORECAST_DAYS_MAX: u32 = 366;
 const _: () = assert!(RULES_MAX <= u64::BITS as usize);
 const _: () = assert!(RETENTION_DAYS_MAX < u64::BITS);
 
-/// Most rows decoded from a columnar file at once.
-pub const DECODE_ROWS_MAX: usize = 65_536;
+/// Most rows decoded from a columnar file at once: all that is between a file's pages and a table's columns stays in cache.
+pub const DECODE_ROWS_MAX: usize = 8_192;
 /// Most rows for which memory is set aside because a Parquet footer says so.
 pub const ROW_GROUP_ROWS_RESERVED_MAX: usize = 1 << 22;
 /// Longest buffer of an Arrow file once unpacked, in bytes: a longer one is damage, and would end the process.
 pub const IPC_BUFFER_BYTES_MAX: u64 = 1 << 32;
 /// Most records in one block of text.
 pub const TEXT_BLOCK_ROWS_MAX: usize = 8_192;
+/// Bytes of records at which a block of text is full, however few they are.
+pub const TEXT_BLOCK_BYTES: usize = 1 << 22;
 /// Most blocks of text read but not parsed yet.
 pub const TEXT_BLOCKS_PENDING_MAX: usize = 8;
 /// Longest line of NDJSON, and longest record of CSV, in bytes.
@@ -49,6 +51,7 @@ pub const GENERATED_PEOPLE_MAX: u32 = 1_000_000_000;
 /// Most days of a generated city.
 pub const GENERATED_DAYS_MAX: u32 = 366;
 
+const _: () = assert!(TEXT_BLOCK_BYTES <= TEXT_LINE_BYTES_MAX);
 const _: () = assert!(WORDS_PER_TASK * u64::BITS as usize == PEOPLE_PER_TASK);
 const _: () = assert!(DECODE_ROWS_MAX <= ROW_GROUP_ROWS_RESERVED_MAX);
 const _: () = assert!(GENERATED_GROUP_ROWS.is_multiple_of(GENERATED_BATCH_ROWS));

@@ -272,6 +272,33 @@ fn an_arrow_stream_cut_short_is_an_error_or_ends_between_batches() {
     }
 }
 
+#[test]
+fn damage_in_a_record_batch_is_named_with_its_column() {
+    const MARK: &str = "the token that is damaged";
+    let world = world_in(Format::Arrow);
+    let good = batches(&world.path().join("stays.arrow")).remove(0);
+    let mut columns = good.columns().to_vec();
+    let person = good.schema().index_of("person").expect("a column");
+    columns[person] = Arc::new(StringArray::from(vec![MARK; good.num_rows()]));
+    let bad = RecordBatch::try_new(good.schema(), columns).expect("a batch");
+    let mut file = FileWriter::try_new(Vec::new(), &good.schema()).expect("a schema");
+    let mut stream = StreamWriter::try_new(Vec::new(), &good.schema()).expect("a schema");
+    for batch in [&good, &bad] {
+        file.write(batch).expect("written");
+        stream.write(batch).expect("written");
+    }
+    for bytes in [file.into_inner().expect("written"), stream.into_inner().expect("written")] {
+        let dir = empty_dir();
+        alone(dir.path(), "stays.arrow", &bytes);
+        ingest::load(dir.path(), &Unobserved).expect("not damaged yet");
+        let mut bytes = bytes;
+        let at = bytes.windows(MARK.len()).position(|window| window == MARK.as_bytes()).expect("the mark");
+        bytes[at] = 0xFF;
+        alone(dir.path(), "stays.arrow", &bytes);
+        assert_told(dir.path(), &["stays.arrow, record batch 1, column `person`: corrupt: "]);
+    }
+}
+
 /// Damage to some bytes, as disks and networks do it.
 fn damage(bytes: &mut Vec<u8>, draw: &mut Draw) -> String {
     let at = draw.below(bytes.len());

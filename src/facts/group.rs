@@ -1,10 +1,10 @@
 //! Rows grouped by a small integer: person, place, region.
 //!
-//! The one idea: a table is put in the order of its key once, by counting; from then on the rows of a key are a range. Where
+//! The one idea: a table is put in the order of its key once (`cluster.rs`); from then on the rows of a key are a range. Where
 //! nearly every key has rows the ranges are an array of offsets; where few have, a bitmap is asked first, and counting its bits
 //! gives the key's place.
 //!
-//! Cost: grouping is two passes over the keys, 4 bytes a row and 4 a key.
+//! Cost: 4 bytes a key.
 
 use std::ops::Range;
 
@@ -17,6 +17,11 @@ pub struct Offsets {
 }
 
 impl Offsets {
+    /// Ranges that begin there, the last entry being the end of the last.
+    pub(super) fn new(begins: Vec<u32>) -> Self {
+        Self { begins }
+    }
+
     /// The rows of a key. Panics if the key is out of range.
     #[must_use]
     pub fn range(&self, key: usize) -> Range<usize> {
@@ -34,31 +39,6 @@ impl Offsets {
     pub fn begins(&self) -> &[u32] {
         &self.begins
     }
-}
-
-/// Groups rows by key: the ranges, and the row that belongs at each place. Rows of one key keep their order.
-///
-/// # Panics
-/// If a key is not below `bound`, or there are 2^32 of them.
-#[must_use]
-pub fn group(bound: usize, keys: impl Iterator<Item = usize> + Clone) -> (Offsets, Vec<u32>) {
-    let mut begins = vec![0u32; bound + 1];
-    let rows = keys.clone().count();
-    assert!(u32::try_from(rows).is_ok(), "rows are numbered by 32 bits");
-    for key in keys.clone() {
-        begins[key + 1] += 1;
-    }
-    for key in 0..bound {
-        begins[key + 1] += begins[key];
-    }
-    let mut next = begins.clone();
-    let mut order = vec![0u32; rows];
-    for (row, key) in (0u32..).zip(keys) {
-        let slot = &mut next[key];
-        order[*slot as usize] = row;
-        *slot += 1;
-    }
-    (Offsets { begins }, order)
 }
 
 /// Ranges of rows by key where few keys have any.
@@ -146,18 +126,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn grouping_keeps_order_within_a_key() {
-        let keys = [2, 0, 2, 3, 0, 2];
-        let (offsets, order) = group(5, keys.iter().copied());
-        assert_eq!(order, [1, 4, 0, 2, 5, 3]);
-        let ranges: Vec<_> = (0..5).map(|key| offsets.range(key)).collect();
-        assert_eq!(ranges, [0..2, 2..2, 2..5, 5..6, 6..6]);
-    }
-
-    #[test]
     fn sparse_ranges_agree_with_dense_ones() {
         let keys = [0, 0, 2, 2, 2, 3];
-        let (offsets, _) = group(70, keys.iter().copied());
+        let before = |key: usize| keys.iter().filter(|&&other| other < key).count();
+        let offsets = Offsets::new((0..=70).map(|key| u32::try_from(before(key)).expect("few")).collect());
         let sparse = Sparse::of_ascending(70, keys.iter().copied());
         for key in 0..70 {
             assert_eq!(sparse.range(key).len(), offsets.range(key).len(), "{key}");

@@ -5,25 +5,32 @@
 //!
 //! Invariants: a [`Facts`] never changes once built; nothing here depends on a rule set or an instant.
 //!
-//! Cost: building is a counting sort a table, the large tables side by side. A contact is kept once, and named at both ends by the
-//! neighbour (4 bytes) and its row (4 bytes): a pass over neighbours reads 4 bytes an end and follows the row on a hit only.
+//! Cost: building is a counting sort a table, all threads at one table, so that what is under way is two columns. A contact is
+//! kept once, and named at both ends by the neighbour (4 bytes) and its row (4 bytes): a pass over neighbours reads 4 bytes an
+//! end and follows the row on a hit only.
 
 mod bitmap;
+mod cluster;
 mod group;
 mod regions;
 
 pub use bitmap::{Bitmap, insert_bit, unite_words};
-pub use group::{Offsets, Sparse, group};
+pub use group::{Offsets, Sparse};
 pub use regions::Regions;
 
+use std::ops::Range;
+
+use hashbrown::HashSet;
 use rayon::prelude::*;
+
+use cluster::Clusters;
 
 use crate::intern::Tokens;
 use crate::model::facts::{
     Cases, Checkins, Contacts, Declarations, Findings, Quarantines, Reviews, RiskAreas, Stays, TableColumns, Tables,
     Tests, Whitelist,
 };
-use crate::model::{LabelId, PersonId, PlaceId, RegionId, Table, Timestamp};
+use crate::model::{LabelId, PersonId, PlaceId, Region, RegionId, Table, Timestamp};
 
 /// Names behind the ids.
 #[derive(Clone, Debug, Default)]
@@ -155,21 +162,15 @@ impl Facts {
             reviews,
         } = tables;
         let mut facts = Self { people, reviews, names, regions: Regions::new(risk_areas), ..Self::default() };
-        let (declared, (stayed, neighbours)) = rayon::join(
-            || by_person(people, declarations, |table| &table.person, |table, row| table.declared_at[row]),
-            || {
-                rayon::join(
-                    || by_person(people, stays, |table| &table.person, |table, row| table.entered_at[row]),
-                    || neighbours_of(people, &contacts),
-                )
-            },
-        );
-        (facts.declarations, facts.declarations_of) = declared;
-        (facts.stays, facts.stays_of) = stayed;
-        (facts.contacts_of, facts.neighbours, facts.contact_rows) = neighbours;
-        facts.contacts = contacts;
+        // The widest first: what a table needs while it is put in order adds to what is done already.
+        (facts.stays, facts.stays_of) =
+            by_person(people, stays, |table| &table.person, |table, row| table.entered_at[row]);
         (facts.checkins, facts.checkins_of) =
             by_person(people, checkins, |table| &table.person, |table, row| table.reported_at[row]);
+        (facts.declarations, facts.declarations_of) =
+            by_person(people, declarations, |table| &table.person, |table, row| table.declared_at[row]);
+        (facts.contacts_of, facts.neighbours, facts.contact_rows) = neighbours_of(people, &contacts);
+        facts.contacts = contacts;
         (facts.cases, facts.cases_of) =
             few_by_person(people, cases, |table| &table.person, |table, row| table.reported_at[row]);
         (facts.quarantines, facts.quarantines_of) =
@@ -188,10 +189,16 @@ impl Facts {
     }
 
     fn number_regions(&mut self) {
-        self.stay_region = self.stays.region.iter().map(|&region| self.regions.number(region)).collect();
-        self.residence = self.declarations.residence.iter().map(|&region| self.regions.number(region)).collect();
-        let came_from = self.declarations.came_from.iter();
-        self.came_from = came_from.map(|region| region.map(|region| self.regions.number(region))).collect();
+        let Self { regions, stays, declarations, .. } = self;
+        let met = [meet(stays.region.par_iter().copied()), meet(declarations.residence.par_iter().copied())];
+        let came_from = meet(declarations.came_from.par_iter().flatten().copied());
+        for region in met.into_iter().flatten().chain(came_from) {
+            regions.number(region);
+        }
+        let number = |&region: &Region| regions.number_of(region).expect("every region met has a number");
+        self.stay_region = stays.region.par_iter().map(number).collect();
+        self.residence = declarations.residence.par_iter().map(number).collect();
+        self.came_from = declarations.came_from.par_iter().map(|region| region.as_ref().map(number)).collect();
     }
 
     fn index_case_stays(&mut self) {
@@ -244,17 +251,50 @@ impl Facts {
 
 /// The neighbours of every person and the rows of the contacts with them, by person: each contact appears at both ends.
 fn neighbours_of(people: usize, contacts: &Contacts) -> (Offsets, Vec<PersonId>, Vec<u32>) {
-    let ends = contacts.person_a.iter().chain(&contacts.person_b).map(|person| person.index());
-    let (offsets, mut rows) = group(people, ends);
-    let count = u32::try_from(contacts.len()).expect("a table has fewer than 2^32 rows");
-    // Ends are numbered through: those of `person_a`, then those of `person_b`.
-    let neighbours = rows.par_iter().map(|&end| match end.checked_sub(count) {
-        None => contacts.person_b[end as usize],
-        Some(row) => contacts.person_a[row as usize],
-    });
-    let neighbours = neighbours.collect();
-    rows.par_iter_mut().for_each(|end| *end = end.checked_sub(count).unwrap_or(*end));
+    let (left, right) = (&contacts.person_a, &contacts.person_b);
+    let ends = || left.iter().chain(right).map(|person| person.index());
+    let clusters = Clusters::new(people, ends());
+    let rows = (0u32..).take(contacts.len());
+    let (owners, (mut neighbours, mut rows)) = rayon::join(
+        || clusters.spread(ends().zip(left.iter().chain(right).copied()), PersonId(0)),
+        || {
+            rayon::join(
+                || clusters.spread(ends().zip(right.iter().chain(left).copied()), PersonId(0)),
+                || clusters.spread(ends().zip(rows.clone().chain(rows.clone())), 0),
+            )
+        },
+    );
+    let pieces = clusters.pieces(&mut neighbours).into_iter().zip(clusters.pieces(&mut rows));
+    let reorder = |(neighbours, rows): (&mut [PersonId], &mut [u32]), range: Range<u32>, order: &[u32]| {
+        gather(neighbours, range.start, order);
+        gather(rows, range.start, order);
+    };
+    let offsets = clusters.order(|end| owners[end as usize].index(), |_| {}, pieces.collect(), reorder);
     (offsets, neighbours, rows)
+}
+
+/// The different ones of many regions, ascending.
+fn meet(regions: impl ParallelIterator<Item = Region>) -> Vec<Region> {
+    let add = |mut met: HashSet<Region>, region| {
+        met.insert(region);
+        met
+    };
+    let unite = |mut one: HashSet<Region>, other: HashSet<Region>| {
+        one.extend(other);
+        one
+    };
+    let met = regions.fold(HashSet::new, add).reduce(HashSet::new, unite);
+    let mut met: Vec<Region> = met.into_iter().collect();
+    met.sort_unstable();
+    met
+}
+
+/// Puts a piece of a column, which begins at row `first`, in order.
+fn gather<T: Copy>(piece: &mut [T], first: u32, order: &[u32]) {
+    let before = piece.to_vec();
+    for (value, &row) in piece.iter_mut().zip(order) {
+        *value = before[(row - first) as usize];
+    }
 }
 
 fn latest(instants: &[Timestamp]) -> Timestamp {
@@ -268,11 +308,15 @@ fn by_person<C: TableColumns, K: Ord>(
     person: impl Fn(&C) -> &Vec<PersonId> + Sync,
     then: impl Fn(&C, usize) -> K + Sync,
 ) -> (C, Offsets) {
-    let (offsets, mut order) = group(people, person(&table).iter().map(|person| person.index()));
-    let persons = person(&table);
-    order.par_chunk_by_mut(|&left, &right| persons[left as usize] == persons[right as usize]).for_each(|rows| {
-        rows.sort_unstable_by_key(|&row| (then(&table, row as usize), table.ids()[row as usize]));
-    });
+    let clusters = Clusters::new(people, person(&table).iter().map(|person| person.index()));
+    let cluster_of: Vec<u16> = person(&table).par_iter().map(|person| clusters.of(person.index())).collect();
+    table.scatter(&cluster_of, clusters.begins());
+    drop(cluster_of);
+    let mut order = vec![0u32; table.len()];
+    let key = |row: u32| person(&table)[row as usize].index();
+    let sort = |rows: &mut [u32]| sort_rows(&table, rows, &then);
+    let take = |piece: &mut [u32], _, order: &[u32]| piece.copy_from_slice(order);
+    let offsets = clusters.order(key, sort, clusters.pieces(&mut order), take);
     table.permute(&order);
     (table, offsets)
 }
@@ -284,12 +328,16 @@ fn few_by_person<C: TableColumns, K: Ord + Send>(
     person: impl Fn(&C) -> &Vec<PersonId> + Sync,
     then: impl Fn(&C, usize) -> K + Sync,
 ) -> (C, Sparse) {
-    let mut order: Vec<u32> = (0u32..).take(table.len()).collect();
-    order.par_sort_unstable_by_key(|&row| {
-        let row = row as usize;
-        (person(&table)[row], then(&table, row), table.ids()[row])
-    });
+    let mut keyed: Vec<(PersonId, u32)> = person(&table).iter().copied().zip(0..).collect();
+    keyed.par_sort_unstable();
+    let mut order: Vec<u32> = keyed.into_iter().map(|(_, row)| row).collect();
+    let same = |&left: &u32, &right: &u32| person(&table)[left as usize] == person(&table)[right as usize];
+    order.par_chunk_by_mut(same).for_each(|rows| sort_rows(&table, rows, &then));
     table.permute(&order);
     let ranges = Sparse::of_ascending(people, person(&table).iter().map(|person| person.index()));
     (table, ranges)
+}
+
+fn sort_rows<C: TableColumns, K: Ord>(table: &C, rows: &mut [u32], then: impl Fn(&C, usize) -> K) {
+    rows.sort_unstable_by_key(|&row| (then(table, row as usize), table.ids()[row as usize]));
 }

@@ -53,6 +53,12 @@ impl Regions {
         })
     }
 
+    /// The number of a region, if it has one.
+    #[must_use]
+    pub fn number_of(&self, region: Region) -> Option<RegionId> {
+        self.numbers.get(&region).copied()
+    }
+
     /// The region with a number.
     #[must_use]
     pub fn code(&self, id: RegionId) -> Region {

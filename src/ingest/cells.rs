@@ -4,7 +4,7 @@
 //! row; whole-column work (interning, enumerations, ranges) is done once for the column and the row checks read integers.
 
 use crate::intern::{Interner, Provisional};
-use crate::model::{Column, ColumnType, LabelId, PersonId, PlaceId, Reason, Region, Table, Timestamp};
+use crate::model::{Column, ColumnType, Reason, Region, Table};
 
 /// The interners of a load, one a kind of token.
 #[derive(Default)]
@@ -75,6 +75,31 @@ pub(super) enum Values {
     Absent,
 }
 
+macro_rules! extractors {
+    ($($name:ident: $variant:ident of $type:ty),+ $(,)?) => {
+        impl Values {
+            $(
+                /// The values, if they are of this kind.
+                pub(super) fn $name(self) -> Option<Vec<$type>> {
+                    match self {
+                        Self::$variant(values) => Some(values),
+                        _ => None,
+                    }
+                }
+            )+
+        }
+    };
+}
+
+extractors! {
+    uint: UInt of u64,
+    float: Float of f64,
+    bool: Bool of bool,
+    instant: Instant of i64,
+    code: Code of u8,
+    token: Token of Provisional,
+}
+
 /// A decoded column. `faults` is empty where no row has one.
 #[derive(Debug)]
 pub(super) struct Cells {
@@ -91,33 +116,51 @@ impl Cells {
         cells: impl Iterator<Item = Result<T, Fault>>,
         wrap: impl FnOnce(Vec<T>) -> Values,
     ) -> Self {
-        let mut values = Vec::with_capacity(rows);
+        let mut values = vec![T::default(); rows];
         let mut faults = Vec::new();
-        for cell in cells {
+        for (row, (value, cell)) in values.iter_mut().zip(cells).enumerate() {
             match cell {
-                Ok(value) => values.push(value),
-                Err(fault) => {
-                    faults.resize(rows, 0);
-                    faults[values.len()] = fault as u8;
-                    values.push(T::default());
-                }
+                Ok(cell) => *value = cell,
+                Err(fault) => mark(&mut faults, rows, row, fault),
             }
         }
         Self { values: wrap(values), faults }
     }
 
     /// Interns the texts of a column; a key out of bounds is a fault instead of a token.
-    pub(super) fn intern<'a>(column: &Column, interner: &Interner, texts: &[Result<&'a str, Fault>]) -> Self {
-        let checked = |text: &Result<&'a str, Fault>| text.and_then(|text| check_text(column.kind, text));
-        let tokens = texts.iter().filter_map(|text| checked(text).ok());
-        let mut ids = interner.intern_batch(tokens).into_iter();
-        let cells = texts.iter().map(|text| checked(text).map(|_| ids.next().unwrap_or_default()));
-        Self::collect(texts.len(), cells, Values::Token)
+    pub(super) fn intern<'a>(
+        column: &Column,
+        interner: &Interner,
+        rows: usize,
+        texts: impl Iterator<Item = Result<&'a str, Fault>>,
+    ) -> Self {
+        let mut good = Vec::with_capacity(rows);
+        let mut faults = Vec::new();
+        for (row, text) in texts.enumerate() {
+            match text.and_then(|text| check_text(column.kind, text)) {
+                Ok(text) => good.push(text),
+                Err(fault) => mark(&mut faults, rows, row, fault),
+            }
+        }
+        let tokens = interner.intern_batch(good);
+        if faults.is_empty() {
+            return Self { values: Values::Token(tokens), faults };
+        }
+        let mut tokens = tokens.into_iter();
+        let by_row = faults.iter().map(|&fault| if fault == 0 { tokens.next() } else { None }.unwrap_or_default());
+        Self { values: Values::Token(by_row.collect()), faults }
     }
 
     fn fault(&self, row: usize) -> Option<Fault> {
         self.faults.get(row).and_then(|&code| Fault::of(code))
     }
+}
+
+fn mark(faults: &mut Vec<u8>, rows: usize, row: usize, fault: Fault) {
+    if faults.is_empty() {
+        *faults = vec![0; rows];
+    }
+    faults[row] = fault as u8;
 }
 
 /// A text if it may stand in a column of this kind.
@@ -168,48 +211,33 @@ pub(super) struct Chunk {
     pub(super) source: u32,
 }
 
-macro_rules! accessor {
-    ($(#[$doc:meta])* $name:ident -> $type:ty, $variant:ident, $convert:expr) => {
-        $(#[$doc])*
-        pub(super) fn $name(&self, column: usize, row: usize) -> Result<Option<$type>, Refusal> {
-            let cells = &self.cells[column];
-            if let Some(fault) = cells.fault(row) {
-                return self.faulty(column, fault);
-            }
-            match &cells.values {
-                Values::$variant(values) => Ok(Some($convert(values[row]))),
-                _ => self.faulty(column, Fault::Null),
-            }
-        }
-    };
-}
-
 impl Chunk {
-    /// A null in a nullable column is a value; any other fault refuses the row.
-    fn faulty<T>(&self, column: usize, fault: Fault) -> Result<Option<T>, Refusal> {
-        let spec = &self.table.columns()[column];
-        if fault == Fault::Null && spec.nullable {
-            return Ok(None);
+    /// What refuses each row: of its cells that may not stand the first, in the contract's order. Empty if no row has any.
+    /// Cost: a pass over the faults of columns that have some.
+    pub(super) fn refusals(&self) -> Vec<Option<Refusal>> {
+        let mut refusals = Vec::new();
+        for (column, cells) in self.table.columns().iter().zip(&self.cells) {
+            let is_absent = matches!(cells.values, Values::Absent);
+            // A null in a nullable column is a value.
+            let bearable = if column.nullable { Fault::Null as u8 } else { 0 };
+            if (!is_absent || column.nullable) && cells.faults.iter().all(|&fault| fault <= bearable) {
+                continue;
+            }
+            refusals.resize(self.rows, None);
+            for (row, refusal) in refusals.iter_mut().enumerate().filter(|(_, refusal)| refusal.is_none()) {
+                let fault = if is_absent { Some(Fault::Null) } else { cells.fault(row) };
+                let fault = fault.filter(|&fault| fault as u8 > bearable);
+                *refusal = fault.map(|fault| Refusal { reason: fault.reason(), column: Some(column.name) });
+            }
         }
-        Err(Refusal { reason: fault.reason(), column: Some(spec.name) })
+        refusals
     }
-
-    accessor!(uint -> u64, UInt, |value| value);
-    accessor!(float -> f64, Float, |value| value);
-    accessor!(bool -> bool, Bool, |value| value);
-    accessor!(instant -> Timestamp, Instant, Timestamp);
-    accessor!(code -> u8, Code, |value| value);
-    accessor!(person -> PersonId, Token, |id: Provisional| PersonId(id.0));
-    accessor!(place -> PlaceId, Token, |id: Provisional| PlaceId::from_index(id.0));
-    accessor!(label -> LabelId, Token, |id: Provisional| LabelId::from_index(id.0));
 
     /// The row's id if it is legible.
     pub(super) fn legible_id(&self, row: usize) -> Option<u64> {
-        self.uint(0, row).ok().flatten()
+        match &self.cells[0] {
+            cells @ Cells { values: Values::UInt(ids), .. } if cells.fault(row).is_none() => Some(ids[row]),
+            _ => None,
+        }
     }
-}
-
-/// The value of a column that may not be null: `faulty` has refused a null there already, so this is for the type alone.
-pub(super) fn present<T>(cell: Result<Option<T>, Refusal>) -> Result<T, Refusal> {
-    cell?.ok_or(Refusal { reason: Reason::Null, column: None })
 }

@@ -8,7 +8,7 @@ use std::io::{BufReader, Read as _, Seek as _};
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray as _, RecordBatch, types};
+use arrow::array::{Array, ArrayRef, AsArray as _, PrimitiveArray, RecordBatch, types};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::error::ArrowError;
 use arrow::ipc::reader::{FileReader, StreamReader};
@@ -238,14 +238,20 @@ fn drain<C: Decode>(
     let mut decoder = Decoder::new(file.table, source, &sources.interners);
     for number in first_batch.. {
         sources.check_interrupted()?;
-        let batch =
-            guarded(|| batches.next().transpose()).map_err(|detail| corrupt(file, Place::Batch(number), detail))?;
+        let batch = guarded(|| batches.next().transpose()).map_err(|detail| batch_error(file, number, detail))?;
         let Some(batch) = batch else { break };
         let rows = batch.num_rows() as u64;
         take_batch(&mut decoder, &batch, file, first_row, &mut part);
         first_row += rows;
     }
     Ok(part)
+}
+
+/// The error of a record batch that cannot be read, with the first column that cannot be read by itself.
+fn batch_error(file: &SourceFile, number: usize, detail: String) -> IngestError {
+    let found = is_arrow_file(file).ok().and_then(|is_file| ipc::failing_column(&file.path, is_file, number));
+    let (column, detail) = found.map_or((None, detail), |(column, detail)| (Some(column), detail));
+    IngestError::Corrupt { path: file.path.clone(), place: Place::Batch(number), column, detail }
 }
 
 fn run_row_group<C: Decode>(
@@ -340,7 +346,7 @@ fn take_batch<C: Decode>(
     part: &mut Part<C>,
 ) {
     let chunk = decoder.chunk(batch);
-    part.take(&chunk, &file.name, |row| first_row + row as u64, |row| row_json(file.table, batch, row));
+    part.take(chunk, &file.name, |row| first_row + row as u64, |row| row_json(file.table, batch, row));
 }
 
 /// Decodes the batches of one task; remembers the dictionaries that it has interned.
@@ -409,7 +415,10 @@ fn decode_array(column: &Column, array: &ArrayRef, interners: &Interners) -> Cel
         ColumnType::UInt64 | ColumnType::UInt32 | ColumnType::UInt16 | ColumnType::Region => {
             decode_integers(column.kind, array)
         }
-        ColumnType::Float64 => with_nulls(array, array.as_primitive_opt::<types::Float64Type>(), Values::Float),
+        ColumnType::Float64 => match array.as_primitive_opt::<types::Float64Type>() {
+            Some(array) => checked(array, Ok, Values::Float),
+            None => Cells::ABSENT,
+        },
         ColumnType::Boolean => match array.as_boolean_opt() {
             Some(flags) => {
                 let cells = flags.iter().map(|flag| flag.ok_or(Fault::Null));
@@ -418,22 +427,44 @@ fn decode_array(column: &Column, array: &ArrayRef, interners: &Interners) -> Cel
             None => Cells::ABSENT,
         },
         ColumnType::Timestamp => decode_instants(array),
-        ColumnType::Enumeration(names) => {
-            let codes = texts(array).into_iter().map(|text| text.and_then(|text| check_enumeration(names, text)));
-            Cells::collect(array.len(), codes, Values::Code)
-        }
-        ColumnType::Text | ColumnType::Key => Cells::intern(column, interners.of(column), &texts(array)),
+        ColumnType::Enumeration(_) | ColumnType::Text | ColumnType::Key => match array.data_type() {
+            DataType::Utf8 => decode_texts(column, array.len(), array.as_string::<i32>().iter(), interners),
+            DataType::LargeUtf8 => decode_texts(column, array.len(), array.as_string::<i64>().iter(), interners),
+            DataType::Utf8View => decode_texts(column, array.len(), array.as_string_view().iter(), interners),
+            _ => Cells::ABSENT,
+        },
     }
 }
 
-fn with_nulls<P: types::ArrowPrimitiveType>(
-    array: &ArrayRef,
-    typed: Option<&arrow::array::PrimitiveArray<P>>,
-    wrap: impl FnOnce(Vec<P::Native>) -> Values,
+fn decode_texts<'a>(
+    column: &Column,
+    rows: usize,
+    texts: impl Iterator<Item = Option<&'a str>>,
+    interners: &Interners,
 ) -> Cells {
-    match typed {
-        Some(typed) => Cells::collect(array.len(), typed.iter().map(|value| value.ok_or(Fault::Null)), wrap),
-        None => Cells::ABSENT,
+    let texts = texts.map(|text| text.ok_or(Fault::Null));
+    match column.kind {
+        ColumnType::Enumeration(names) => {
+            let codes = texts.map(|text| check_enumeration(names, text?));
+            Cells::collect(rows, codes, Values::Code)
+        }
+        _ => Cells::intern(column, interners.of(column), rows, texts),
+    }
+}
+
+/// The values of an array, each checked. What stands at a null is not looked at.
+fn checked<P: types::ArrowPrimitiveType, T: Copy + Default>(
+    array: &PrimitiveArray<P>,
+    check: impl Fn(P::Native) -> Result<T, Fault>,
+    wrap: impl FnOnce(Vec<T>) -> Values,
+) -> Cells {
+    let values = array.values().iter().copied();
+    match array.nulls() {
+        None => Cells::collect(array.len(), values.map(check), wrap),
+        Some(nulls) => {
+            let cells = values.zip(nulls).map(|(value, valid)| if valid { check(value) } else { Err(Fault::Null) });
+            Cells::collect(array.len(), cells, wrap)
+        }
     }
 }
 
@@ -442,12 +473,8 @@ fn decode_integers(kind: ColumnType, array: &ArrayRef) -> Cells {
         ($($name:ident => $native:ty),+) => {
             match array.data_type() {
                 $(DataType::$name => {
-                    let typed = array.as_primitive::<$native>();
-                    let cells = typed.iter().map(|value| {
-                        let value = u64::try_from(value.ok_or(Fault::Null)?);
-                        check_uint(kind, value.map_err(|_| Fault::Type)?)
-                    });
-                    Cells::collect(array.len(), cells, Values::UInt)
+                    let check = |value| check_uint(kind, u64::try_from(value).map_err(|_| Fault::Type)?);
+                    checked(array.as_primitive::<$native>(), check, Values::UInt)
                 })+
                 _ => Cells::ABSENT,
             }
@@ -464,9 +491,8 @@ fn decode_instants(array: &ArrayRef) -> Cells {
         ($($unit:ident: $native:ty => $micros:expr),+ $(,)?) => {
             match array.data_type() {
                 $(DataType::Timestamp(TimeUnit::$unit, _) => {
-                    let typed = array.as_primitive::<$native>();
-                    let cells = typed.iter().map(|value| $micros(value.ok_or(Fault::Null)?).ok_or(Fault::Type));
-                    Cells::collect(array.len(), cells, Values::Instant)
+                    let check = |value: i64| $micros(value).ok_or(Fault::Type);
+                    checked(array.as_primitive::<$native>(), check, Values::Instant)
                 })+
                 _ => Cells::ABSENT,
             }
@@ -477,18 +503,5 @@ fn decode_instants(array: &ArrayRef) -> Cells {
         Nanosecond: types::TimestampNanosecondType => |value: i64| Some(value.div_euclid(1000)),
         Millisecond: types::TimestampMillisecondType => |value: i64| value.checked_mul(1000),
         Second: types::TimestampSecondType => |value: i64| value.checked_mul(1_000_000),
-    }
-}
-
-/// The texts of a column that is no dictionary.
-fn texts(array: &ArrayRef) -> Vec<Result<&str, Fault>> {
-    fn all<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> Vec<Result<&'a str, Fault>> {
-        texts.map(|text| text.ok_or(Fault::Null)).collect()
-    }
-    match array.data_type() {
-        DataType::Utf8 => all(array.as_string::<i32>().iter()),
-        DataType::LargeUtf8 => all(array.as_string::<i64>().iter()),
-        DataType::Utf8View => all(array.as_string_view().iter()),
-        _ => vec![Err(Fault::Null); array.len()],
     }
 }

@@ -2,15 +2,18 @@
 //!
 //! The one idea: a decoder sets memory aside as a message tells it, and a length that damage has made huge ends the process,
 //! which no guard can catch. So every message's lengths are looked at first. Cost: a read of the metadata of each message,
-//! and of 8 bytes a compressed buffer.
+//! and of 8 bytes a compressed buffer. A batch that cannot be read all the same is read again column by column, to name one.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom};
+use std::path::Path;
 
-use arrow::ipc::reader::read_footer_length;
+use arrow::error::ArrowError;
+use arrow::ipc::reader::{FileReader, StreamReader, read_footer_length};
 use arrow::ipc::{Block, Message, root_as_footer, root_as_message};
 
 use super::error::Place;
+use super::guard::guarded;
 use crate::limits::IPC_BUFFER_BYTES_MAX;
 
 /// What is wrong, and where.
@@ -123,4 +126,31 @@ fn check_buffers(
         }
     }
     Ok(())
+}
+
+/// The first column of a batch that cannot be read by itself, and what its decoder says.
+pub(super) fn failing_column(path: &Path, is_file: bool, batch: usize) -> Option<(String, String)> {
+    let open = || Ok::<_, ArrowError>(BufReader::new(File::open(path)?));
+    let schema = guarded(|| {
+        if is_file {
+            FileReader::try_new(open()?, None).map(|reader| reader.schema())
+        } else {
+            StreamReader::try_new(open()?, None).map(|reader| reader.schema())
+        }
+    });
+    let read = |column: usize| {
+        guarded(|| {
+            let only = Some(vec![column]);
+            if is_file {
+                let mut reader = FileReader::try_new(open()?, only)?;
+                reader.set_index(batch)?;
+                reader.next().transpose()
+            } else {
+                StreamReader::try_new(open()?, only)?.nth(batch).transpose()
+            }
+        })
+    };
+    let schema = schema.ok()?;
+    let mut columns = schema.fields().iter().enumerate();
+    columns.find_map(|(column, field)| read(column).err().map(|detail| (field.name().clone(), detail)))
 }

@@ -32,8 +32,8 @@ pub use layout::{Compression, Format, Layout, SourceFile, discover};
 pub use listings::load_listings;
 pub use published::Published;
 
-use cells::{Chunk, Interners};
-use rows::{Decode, Remaps};
+use cells::{Chunk, Interners, Refusal};
+use rows::{Columns, Decode, Remaps};
 
 use crate::intern::Tokens;
 use crate::limits::TABLE_ROWS_MAX;
@@ -103,26 +103,37 @@ impl<C: Decode> Part<C> {
     /// Checks the rows of a decoded chunk: each goes to the rows or to the rejections.
     fn take(
         &mut self,
-        chunk: &Chunk,
+        mut chunk: Chunk,
         source: &str,
         offset_of: impl Fn(usize) -> u64,
         row_json: impl Fn(usize) -> String,
     ) {
-        self.rows.reserve(chunk.rows);
-        for row in 0..chunk.rows {
-            match C::decode(chunk, row, offset_of(row)) {
-                Ok(fact) => self.rows.push(fact),
-                Err(refusal) => self.rejections.push(Rejection {
+        let cells = chunk.refusals();
+        let ids =
+            if cells.is_empty() { Vec::new() } else { (0..chunk.rows).map(|row| chunk.legible_id(row)).collect() };
+        let mut rows = C::columns(Columns::new(&mut chunk, &offset_of));
+        let refusal = |row: usize| match cells.get(row) {
+            Some(&Some(refusal)) => Some(refusal),
+            _ => C::check(&rows.row(row)).err(),
+        };
+        let refused: Vec<(usize, Refusal)> = (0..chunk.rows).filter_map(|row| Some((row, refusal(row)?))).collect();
+        if !refused.is_empty() {
+            let mut keep = vec![true; chunk.rows];
+            for &(row, Refusal { reason, column }) in &refused {
+                keep[row] = false;
+                self.rejections.push(Rejection {
                     table: C::TABLE,
-                    id: chunk.legible_id(row),
-                    reason: refusal.reason,
-                    column: refusal.column,
+                    id: ids.get(row).copied().unwrap_or_else(|| Some(rows.ids()[row])),
+                    reason,
+                    column,
                     row: row_json(row),
                     source: source.to_owned(),
                     offset: offset_of(row),
-                }),
+                });
             }
+            rows.retain(&keep);
         }
+        self.rows.append(&mut rows);
     }
 }
 

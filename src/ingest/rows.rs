@@ -1,16 +1,16 @@
-//! From decoded cells to checked rows, one function a table.
+//! From decoded cells to a table's columns and the checks of whole rows.
 //!
-//! The one idea: columns are read in the contract's order and refuse the row at the first fault, then the whole row is checked;
-//! so the reason given for a row with several faults is always the same one.
+//! The one idea: cells become a table's columns a column at a time, with something that stands for nothing where a cell is at
+//! fault: such a row is refused for its first fault, in the contract's order, and taken out. A row without one is
+//! checked whole; so the reason given for a row with several faults is always the same one.
 
 use rayon::prelude::*;
 
-use super::cells::{Chunk, Refusal, present};
+use super::cells::{Chunk, Refusal, Values};
 use crate::intern::{Provisional, Remap};
 use crate::model::facts::{
-    Case, Cases, Checkin, Checkins, Contact, Contacts, Declaration, Declarations, Finding, Findings, Quarantine,
-    Quarantines, Review, Reviews, RiskArea, RiskAreas, Stay, Stays, TableColumns, Tables, Test, Tests, Whitelist,
-    WhitelistEntry,
+    Case, Cases, Checkins, Contact, Contacts, Declarations, Finding, Findings, Quarantine, Quarantines, Review,
+    Reviews, RiskArea, RiskAreas, Stay, Stays, TableColumns, Tables, Test, Tests, Whitelist, WhitelistEntry,
 };
 use crate::model::{
     Admission, ClosedEnum, EnumSet, LabelId, Origin, PersonId, PlaceId, Reason, Region, Symptom, Table, Timestamp,
@@ -49,8 +49,13 @@ fn provisional(index: usize) -> Provisional {
 pub(super) trait Decode: TableColumns {
     const TABLE: Table;
 
-    /// The row, checked, or why it is refused. `offset` is its row or line in the source.
-    fn decode(chunk: &Chunk, row: usize, offset: u64) -> Result<Self::Row, Refusal>;
+    /// The columns, those of rows with a fault included.
+    fn columns(next: Columns<'_>) -> Self;
+
+    /// Checks a row whose cells are all right by themselves.
+    fn check(_row: &Self::Row) -> Result<(), Refusal> {
+        Ok(())
+    }
 
     /// Turns provisional ids into final ones.
     fn remap(&mut self, maps: &Remaps);
@@ -67,114 +72,142 @@ fn interval(from: Timestamp, to: Timestamp, end_column: &'static str) -> Result<
     require(from <= to, Reason::Interval, end_column)
 }
 
-/// Typed reading of one row, column by column in the contract's order; `at` counts them.
-struct Cursor<'a> {
-    chunk: &'a Chunk,
-    row: usize,
+/// Where a cell is at fault, and its column has no value that stands for nothing.
+const NOWHERE: Region = Region::new(1).expect("a code of a country");
+
+/// Reading of a chunk's columns one after the other, in the contract's order; `at` counts them.
+pub(super) struct Columns<'a> {
+    chunk: &'a mut Chunk,
     at: usize,
+    offset_of: &'a dyn Fn(usize) -> u64,
 }
 
-impl<'a> Cursor<'a> {
-    const fn new(chunk: &'a Chunk, row: usize) -> Self {
-        Self { chunk, row, at: 0 }
+impl<'a> Columns<'a> {
+    /// From the first column on; `offset_of` gives a row's row or line in the source.
+    pub(super) fn new(chunk: &'a mut Chunk, offset_of: &'a dyn Fn(usize) -> u64) -> Self {
+        Self { chunk, at: 0, offset_of }
     }
 
-    const fn advance(&mut self) -> usize {
+    /// The next column, converted, with `nothing` where a cell is at fault.
+    fn read<T, U: Copy>(
+        &mut self,
+        values: impl FnOnce(Values) -> Option<Vec<T>>,
+        convert: impl Fn(T) -> U,
+        nothing: U,
+    ) -> Vec<U> {
+        let cells = &mut self.chunk.cells[self.at];
         self.at += 1;
-        self.at - 1
+        let Some(values) = values(std::mem::replace(&mut cells.values, Values::Absent)) else {
+            return vec![nothing; self.chunk.rows];
+        };
+        if cells.faults.is_empty() {
+            return values.into_iter().map(convert).collect();
+        }
+        let judged = values.into_iter().zip(&cells.faults);
+        judged.map(|(value, &fault)| if fault == 0 { convert(value) } else { nothing }).collect()
     }
 
-    fn id(&mut self) -> Result<u64, Refusal> {
-        let column = self.advance();
-        present(self.chunk.uint(column, self.row))
+    fn ids(&mut self) -> Vec<u64> {
+        self.uints()
     }
 
-    fn person(&mut self) -> Result<PersonId, Refusal> {
-        let column = self.advance();
-        present(self.chunk.person(column, self.row))
+    fn persons(&mut self) -> Vec<PersonId> {
+        self.read(Values::token, |id| PersonId(id.0), PersonId(0))
     }
 
-    fn place(&mut self) -> Result<Option<PlaceId>, Refusal> {
-        let column = self.advance();
-        self.chunk.place(column, self.row)
+    fn places(&mut self) -> Vec<Option<PlaceId>> {
+        self.read(Values::token, |id| Some(PlaceId::from_index(id.0)), None)
     }
 
-    fn label(&mut self) -> Result<Option<LabelId>, Refusal> {
-        let column = self.advance();
-        self.chunk.label(column, self.row)
+    fn labels(&mut self) -> Vec<LabelId> {
+        self.read(Values::token, |id| LabelId::from_index(id.0), LabelId::from_index(0))
     }
 
-    fn instant(&mut self) -> Result<Timestamp, Refusal> {
-        let column = self.advance();
-        present(self.chunk.instant(column, self.row))
+    fn labels_if(&mut self) -> Vec<Option<LabelId>> {
+        self.read(Values::token, |id| Some(LabelId::from_index(id.0)), None)
     }
 
-    fn instant_if(&mut self) -> Result<Option<Timestamp>, Refusal> {
-        let column = self.advance();
-        self.chunk.instant(column, self.row)
+    fn instants(&mut self) -> Vec<Timestamp> {
+        self.read(Values::instant, Timestamp, Timestamp::default())
     }
 
-    /// An end: null is open.
-    fn end(&mut self) -> Result<Timestamp, Refusal> {
-        Ok(self.instant_if()?.unwrap_or(Timestamp::NEVER))
+    fn instants_if(&mut self) -> Vec<Option<Timestamp>> {
+        self.read(Values::instant, |micros| Some(Timestamp(micros)), None)
     }
 
-    fn region_if(&mut self) -> Result<Option<Region>, Refusal> {
-        let column = self.advance();
-        let code = self.chunk.uint(column, self.row)?;
-        Ok(code.and_then(|code| u32::try_from(code).ok()).and_then(Region::new))
+    /// Ends: null is open.
+    fn ends(&mut self) -> Vec<Timestamp> {
+        self.read(Values::instant, Timestamp, Timestamp::NEVER)
     }
 
-    fn region(&mut self) -> Result<Region, Refusal> {
-        present(self.region_if())
+    fn regions(&mut self) -> Vec<Region> {
+        self.read(Values::uint, |code| region(code).unwrap_or(NOWHERE), NOWHERE)
     }
 
-    fn uint<T: TryFrom<u64>>(&mut self) -> Result<Option<T>, Refusal> {
-        let column = self.advance();
-        Ok(self.chunk.uint(column, self.row)?.and_then(|value| T::try_from(value).ok()))
+    fn regions_if(&mut self) -> Vec<Option<Region>> {
+        self.read(Values::uint, region, None)
     }
 
-    fn enumeration_if<E: ClosedEnum>(&mut self) -> Result<Option<E>, Refusal> {
-        let column = self.advance();
-        Ok(self.chunk.code(column, self.row)?.map(|code| E::ALL[usize::from(code)]))
+    fn uints<T: TryFrom<u64> + Copy + Default>(&mut self) -> Vec<T> {
+        self.read(Values::uint, |value| T::try_from(value).unwrap_or_default(), T::default())
     }
 
-    fn enumeration<E: ClosedEnum>(&mut self) -> Result<E, Refusal> {
-        present(self.enumeration_if())
+    fn uints_if<T: TryFrom<u64> + Copy>(&mut self) -> Vec<Option<T>> {
+        self.read(Values::uint, |value| T::try_from(value).ok(), None)
     }
 
-    /// One flag a value of the enumeration, in its order.
-    fn flags<E: ClosedEnum>(&mut self) -> Result<EnumSet<E>, Refusal> {
-        E::ALL.iter().try_fold(EnumSet::EMPTY, |set, &value| {
-            let column = self.advance();
-            Ok(set.with(value, present(self.chunk.bool(column, self.row))?))
-        })
+    fn enumerations<E: ClosedEnum>(&mut self) -> Vec<E> {
+        self.read(Values::code, |code| E::ALL[usize::from(code)], E::ALL[0])
     }
 
-    fn celsius(&mut self) -> Result<f64, Refusal> {
-        let column = self.advance();
-        Ok(self.chunk.float(column, self.row)?.unwrap_or(f64::NAN))
+    fn enumerations_if<E: ClosedEnum>(&mut self) -> Vec<Option<E>> {
+        self.read(Values::code, |code| Some(E::ALL[usize::from(code)]), None)
     }
+
+    /// One column of flags a value of the enumeration, in its order.
+    fn flags<E: ClosedEnum>(&mut self) -> Vec<EnumSet<E>> {
+        let mut sets = vec![EnumSet::EMPTY; self.chunk.rows];
+        for &value in E::ALL {
+            let flags = self.read(Values::bool, |flag| flag, false);
+            for (set, flag) in sets.iter_mut().zip(flags) {
+                *set = set.with(value, flag);
+            }
+        }
+        sets
+    }
+
+    fn celsius(&mut self) -> Vec<f64> {
+        self.read(Values::float, |degrees| degrees, f64::NAN)
+    }
+
+    /// Where each row came from: no column of the file.
+    fn origins(&self) -> Vec<Origin> {
+        let offset = |row| u32::try_from((self.offset_of)(row)).unwrap_or(u32::MAX);
+        (0..self.chunk.rows).map(|row| Origin { source: self.chunk.source, offset: offset(row) }).collect()
+    }
+}
+
+fn region(code: u64) -> Option<Region> {
+    u32::try_from(code).ok().and_then(Region::new)
 }
 
 impl Decode for Declarations {
     const TABLE: Table = Table::Declarations;
 
-    fn decode(chunk: &Chunk, row: usize, offset: u64) -> Result<Declaration, Refusal> {
-        let mut next = Cursor::new(chunk, row);
-        Ok(Declaration {
-            id: next.id()?,
-            person: next.person()?,
-            declared_at: next.instant()?,
-            doc_type: next.enumeration()?,
-            residence: next.region()?,
-            came_from: next.region_if()?,
-            arrived_at: next.instant_if()?,
-            symptoms: next.flags::<Symptom>()?,
-            admissions: next.flags::<Admission>()?,
-            enterprise: next.label()?,
-            origin: Origin { source: chunk.source, offset: u32::try_from(offset).unwrap_or(u32::MAX) },
-        })
+    fn columns(mut next: Columns<'_>) -> Self {
+        Self {
+            id: next.ids(),
+            person: next.persons(),
+            declared_at: next.instants(),
+            doc_type: next.enumerations(),
+            residence: next.regions(),
+            came_from: next.regions_if(),
+            arrived_at: next.instants_if(),
+            symptoms: next.flags::<Symptom>(),
+            admissions: next.flags::<Admission>(),
+            enterprise: next.labels_if(),
+            origin: next.origins(),
+        }
     }
 
     fn remap(&mut self, maps: &Remaps) {
@@ -190,16 +223,15 @@ impl Decode for Declarations {
 impl Decode for Checkins {
     const TABLE: Table = Table::Checkins;
 
-    fn decode(chunk: &Chunk, row: usize, _offset: u64) -> Result<Checkin, Refusal> {
-        let mut next = Cursor::new(chunk, row);
-        Ok(Checkin {
-            id: next.id()?,
-            person: next.person()?,
-            reported_at: next.instant()?,
-            temperature_c: next.celsius()?,
-            symptoms: next.flags::<Symptom>()?,
-            enterprise: next.label()?,
-        })
+    fn columns(mut next: Columns<'_>) -> Self {
+        Self {
+            id: next.ids(),
+            person: next.persons(),
+            reported_at: next.instants(),
+            temperature_c: next.celsius(),
+            symptoms: next.flags::<Symptom>(),
+            enterprise: next.labels_if(),
+        }
     }
 
     fn remap(&mut self, maps: &Remaps) {
@@ -215,21 +247,22 @@ impl Decode for Checkins {
 impl Decode for Cases {
     const TABLE: Table = Table::Cases;
 
-    fn decode(chunk: &Chunk, row: usize, _offset: u64) -> Result<Case, Refusal> {
-        let mut next = Cursor::new(chunk, row);
-        let case = Case {
-            id: next.id()?,
-            person: next.person()?,
-            kind: next.enumeration()?,
-            onset_at: next.instant_if()?,
-            reported_at: next.instant()?,
-            isolated_at: next.end()?,
-            outcome: next.enumeration_if()?,
-            outcome_at: next.end()?,
-        };
-        let dated = !case.outcome_at.is_never();
-        require(case.outcome.is_some() == dated, Reason::OutcomePair, "outcome_at")?;
-        Ok(case)
+    fn columns(mut next: Columns<'_>) -> Self {
+        Self {
+            id: next.ids(),
+            person: next.persons(),
+            kind: next.enumerations(),
+            onset_at: next.instants_if(),
+            reported_at: next.instants(),
+            isolated_at: next.ends(),
+            outcome: next.enumerations_if(),
+            outcome_at: next.ends(),
+        }
+    }
+
+    fn check(row: &Case) -> Result<(), Refusal> {
+        let dated = !row.outcome_at.is_never();
+        require(row.outcome.is_some() == dated, Reason::OutcomePair, "outcome_at")
     }
 
     fn remap(&mut self, maps: &Remaps) {
@@ -244,17 +277,18 @@ impl Decode for Cases {
 impl Decode for Quarantines {
     const TABLE: Table = Table::Quarantines;
 
-    fn decode(chunk: &Chunk, row: usize, _offset: u64) -> Result<Quarantine, Refusal> {
-        let mut next = Cursor::new(chunk, row);
-        let quarantine = Quarantine {
-            id: next.id()?,
-            person: next.person()?,
-            kind: next.enumeration()?,
-            started_at: next.instant()?,
-            ended_at: next.end()?,
-        };
-        interval(quarantine.started_at, quarantine.ended_at, "ended_at")?;
-        Ok(quarantine)
+    fn columns(mut next: Columns<'_>) -> Self {
+        Self {
+            id: next.ids(),
+            person: next.persons(),
+            kind: next.enumerations(),
+            started_at: next.instants(),
+            ended_at: next.ends(),
+        }
+    }
+
+    fn check(row: &Quarantine) -> Result<(), Refusal> {
+        interval(row.started_at, row.ended_at, "ended_at")
     }
 
     fn remap(&mut self, maps: &Remaps) {
@@ -269,19 +303,20 @@ impl Decode for Quarantines {
 impl Decode for Contacts {
     const TABLE: Table = Table::Contacts;
 
-    fn decode(chunk: &Chunk, row: usize, _offset: u64) -> Result<Contact, Refusal> {
-        let mut next = Cursor::new(chunk, row);
-        let contact = Contact {
-            id: next.id()?,
-            person_a: next.person()?,
-            person_b: next.person()?,
-            started_at: next.instant()?,
-            duration_s: present(next.uint())?,
-            setting: next.enumeration()?,
-        };
-        require(contact.person_a != contact.person_b, Reason::SamePerson, "person_b")?;
-        require(contact.duration_s > 0, Reason::ZeroDuration, "duration_s")?;
-        Ok(contact)
+    fn columns(mut next: Columns<'_>) -> Self {
+        Self {
+            id: next.ids(),
+            person_a: next.persons(),
+            person_b: next.persons(),
+            started_at: next.instants(),
+            duration_s: next.uints(),
+            setting: next.enumerations(),
+        }
+    }
+
+    fn check(row: &Contact) -> Result<(), Refusal> {
+        require(row.person_a != row.person_b, Reason::SamePerson, "person_b")?;
+        require(row.duration_s > 0, Reason::ZeroDuration, "duration_s")
     }
 
     fn remap(&mut self, maps: &Remaps) {
@@ -297,19 +332,20 @@ impl Decode for Contacts {
 impl Decode for Stays {
     const TABLE: Table = Table::Stays;
 
-    fn decode(chunk: &Chunk, row: usize, _offset: u64) -> Result<Stay, Refusal> {
-        let mut next = Cursor::new(chunk, row);
-        let stay = Stay {
-            id: next.id()?,
-            person: next.person()?,
-            region: next.region()?,
-            place: next.place()?,
-            entered_at: next.instant()?,
-            left_at: next.end()?,
-            row: next.uint()?,
-        };
-        interval(stay.entered_at, stay.left_at, "left_at")?;
-        Ok(stay)
+    fn columns(mut next: Columns<'_>) -> Self {
+        Self {
+            id: next.ids(),
+            person: next.persons(),
+            region: next.regions(),
+            place: next.places(),
+            entered_at: next.instants(),
+            left_at: next.ends(),
+            row: next.uints_if(),
+        }
+    }
+
+    fn check(row: &Stay) -> Result<(), Refusal> {
+        interval(row.entered_at, row.left_at, "left_at")
     }
 
     fn remap(&mut self, maps: &Remaps) {
@@ -325,17 +361,18 @@ impl Decode for Stays {
 impl Decode for RiskAreas {
     const TABLE: Table = Table::RiskAreas;
 
-    fn decode(chunk: &Chunk, row: usize, _offset: u64) -> Result<RiskArea, Refusal> {
-        let mut next = Cursor::new(chunk, row);
-        let area = RiskArea {
-            id: next.id()?,
-            region: next.region()?,
-            level: next.enumeration()?,
-            listed_at: next.instant()?,
-            delisted_at: next.end()?,
-        };
-        interval(area.listed_at, area.delisted_at, "delisted_at")?;
-        Ok(area)
+    fn columns(mut next: Columns<'_>) -> Self {
+        Self {
+            id: next.ids(),
+            region: next.regions(),
+            level: next.enumerations(),
+            listed_at: next.instants(),
+            delisted_at: next.ends(),
+        }
+    }
+
+    fn check(row: &RiskArea) -> Result<(), Refusal> {
+        interval(row.listed_at, row.delisted_at, "delisted_at")
     }
 
     fn remap(&mut self, _maps: &Remaps) {}
@@ -348,17 +385,18 @@ impl Decode for RiskAreas {
 impl Decode for Tests {
     const TABLE: Table = Table::Tests;
 
-    fn decode(chunk: &Chunk, row: usize, _offset: u64) -> Result<Test, Refusal> {
-        let mut next = Cursor::new(chunk, row);
-        let test = Test {
-            id: next.id()?,
-            person: next.person()?,
-            sampled_at: next.instant()?,
-            resulted_at: next.instant()?,
-            result: next.enumeration()?,
-        };
-        require(test.sampled_at <= test.resulted_at, Reason::ResultBeforeSample, "resulted_at")?;
-        Ok(test)
+    fn columns(mut next: Columns<'_>) -> Self {
+        Self {
+            id: next.ids(),
+            person: next.persons(),
+            sampled_at: next.instants(),
+            resulted_at: next.instants(),
+            result: next.enumerations(),
+        }
+    }
+
+    fn check(row: &Test) -> Result<(), Refusal> {
+        require(row.sampled_at <= row.resulted_at, Reason::ResultBeforeSample, "resulted_at")
     }
 
     fn remap(&mut self, maps: &Remaps) {
@@ -373,17 +411,18 @@ impl Decode for Tests {
 impl Decode for Whitelist {
     const TABLE: Table = Table::Whitelist;
 
-    fn decode(chunk: &Chunk, row: usize, _offset: u64) -> Result<WhitelistEntry, Refusal> {
-        let mut next = Cursor::new(chunk, row);
-        let entry = WhitelistEntry {
-            id: next.id()?,
-            person: next.person()?,
-            from_at: next.instant()?,
-            until_at: next.end()?,
-            reason: present(next.label())?,
-        };
-        interval(entry.from_at, entry.until_at, "until_at")?;
-        Ok(entry)
+    fn columns(mut next: Columns<'_>) -> Self {
+        Self {
+            id: next.ids(),
+            person: next.persons(),
+            from_at: next.instants(),
+            until_at: next.ends(),
+            reason: next.labels(),
+        }
+    }
+
+    fn check(row: &WhitelistEntry) -> Result<(), Refusal> {
+        interval(row.from_at, row.until_at, "until_at")
     }
 
     fn remap(&mut self, maps: &Remaps) {
@@ -399,12 +438,12 @@ impl Decode for Whitelist {
 impl Decode for Findings {
     const TABLE: Table = Table::Findings;
 
-    fn decode(chunk: &Chunk, row: usize, _offset: u64) -> Result<Finding, Refusal> {
-        let mut next = Cursor::new(chunk, row);
-        let finding =
-            Finding { id: next.id()?, person: next.person()?, found_at: next.instant()?, lifted_at: next.end()? };
-        interval(finding.found_at, finding.lifted_at, "lifted_at")?;
-        Ok(finding)
+    fn columns(mut next: Columns<'_>) -> Self {
+        Self { id: next.ids(), person: next.persons(), found_at: next.instants(), lifted_at: next.ends() }
+    }
+
+    fn check(row: &Finding) -> Result<(), Refusal> {
+        interval(row.found_at, row.lifted_at, "lifted_at")
     }
 
     fn remap(&mut self, maps: &Remaps) {
@@ -419,18 +458,19 @@ impl Decode for Findings {
 impl Decode for Reviews {
     const TABLE: Table = Table::Reviews;
 
-    fn decode(chunk: &Chunk, row: usize, _offset: u64) -> Result<Review, Refusal> {
-        let mut next = Cursor::new(chunk, row);
-        let review = Review {
-            id: next.id()?,
-            person: next.person()?,
-            district: next.region()?,
-            filed_at: next.instant()?,
-            state: next.enumeration()?,
-            decided_at: next.end()?,
-        };
-        interval(review.filed_at, review.decided_at, "decided_at")?;
-        Ok(review)
+    fn columns(mut next: Columns<'_>) -> Self {
+        Self {
+            id: next.ids(),
+            person: next.persons(),
+            district: next.regions(),
+            filed_at: next.instants(),
+            state: next.enumerations(),
+            decided_at: next.ends(),
+        }
+    }
+
+    fn check(row: &Review) -> Result<(), Refusal> {
+        interval(row.filed_at, row.decided_at, "decided_at")
     }
 
     fn remap(&mut self, maps: &Remaps) {

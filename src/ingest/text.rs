@@ -2,11 +2,12 @@
 //!
 //! The one idea: one thread splits the (unpacked) text into blocks of records, since only it knows where a record ends; the
 //! blocks cross a bounded channel to the workers, which parse and check them side by side. Memory is the channel's bound
-//! times a block.
+//! times a block, which is bounded in rows and in bytes.
 //!
 //! An empty CSV field is a null. A record that is none of its format is refused whole as `malformed`.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -19,7 +20,7 @@ use super::layout::{Format, SourceFile};
 use super::rows::Decode;
 use super::split::{CsvRecords, Lines, open};
 use super::{Part, Sources};
-use crate::limits::{TEXT_BLOCK_ROWS_MAX, TEXT_BLOCKS_PENDING_MAX};
+use crate::limits::{TEXT_BLOCK_BYTES, TEXT_BLOCK_ROWS_MAX, TEXT_BLOCKS_PENDING_MAX};
 use crate::model::{Column, ColumnType, Reason, Rejection, Table, Timestamp};
 
 /// A run of records as they came, numbered so that parts can be put back in order.
@@ -31,6 +32,15 @@ struct Block {
 enum Raw {
     Csv(ByteRecord),
     Json(Vec<u8>),
+}
+
+impl Raw {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Csv(record) => record.as_slice().len(),
+            Self::Json(line) => line.len(),
+        }
+    }
 }
 
 /// What is known of a file before its records: for CSV, which field is which column.
@@ -112,13 +122,7 @@ impl Splitter {
     fn split(mut self, file: &SourceFile, sources: &Sources<'_>, blocks: &Sender<Block>) -> Result<(), IngestError> {
         for number in 0.. {
             sources.check_interrupted()?;
-            let mut records = Vec::with_capacity(TEXT_BLOCK_ROWS_MAX);
-            while records.len() < TEXT_BLOCK_ROWS_MAX {
-                match self.next(file)? {
-                    Some(record) => records.push(record),
-                    None => break,
-                }
-            }
+            let records = self.block(&file.path)?;
             if records.is_empty() {
                 break;
             }
@@ -130,10 +134,22 @@ impl Splitter {
         Ok(())
     }
 
-    fn next(&mut self, file: &SourceFile) -> Result<Option<(u64, Raw)>, IngestError> {
+    /// The records of the next block; none at the end of the text.
+    fn block(&mut self, path: &Path) -> Result<Vec<(u64, Raw)>, IngestError> {
+        let mut records = Vec::with_capacity(TEXT_BLOCK_ROWS_MAX);
+        let mut bytes = 0;
+        while records.len() < TEXT_BLOCK_ROWS_MAX && bytes < TEXT_BLOCK_BYTES {
+            let Some((line, raw)) = self.next(path)? else { break };
+            bytes += raw.bytes();
+            records.push((line, raw));
+        }
+        Ok(records)
+    }
+
+    fn next(&mut self, path: &Path) -> Result<Option<(u64, Raw)>, IngestError> {
         Ok(match self {
-            Self::Csv(records) => records.next(&file.path)?.map(|(line, record)| (line, Raw::Csv(record))),
-            Self::Json(lines) => lines.next(&file.path)?.map(|(line, text)| (line, Raw::Json(text))),
+            Self::Csv(records) => records.next(path)?.map(|(line, record)| (line, Raw::Csv(record))),
+            Self::Json(lines) => lines.next(path)?.map(|(line, text)| (line, Raw::Json(text))),
         })
     }
 }
@@ -194,7 +210,7 @@ fn csv_part<C: Decode>(
         let object = fields.map(|(name, field)| (name.clone(), String::from_utf8_lossy(field).into()));
         Value::Object(object.collect()).to_string()
     };
-    part.take(&chunk, &file.name, |row| good[row].0, row_json);
+    part.take(chunk, &file.name, |row| good[row].0, row_json);
     part
 }
 
@@ -231,7 +247,7 @@ fn json_part<C: Decode>(
     let chunk = Chunk { table: file.table, rows: good.len(), cells: cells.collect(), source };
     // The line as it came: a number of a wrong type need not fit any type of ours.
     let row_json = |row: usize| String::from_utf8_lossy(good[row].2.trim_ascii()).into_owned();
-    part.take(&chunk, &file.name, |row| good[row].0, row_json);
+    part.take(chunk, &file.name, |row| good[row].0, row_json);
     part
 }
 
@@ -317,8 +333,24 @@ fn decode<'a>(column: &Column, cells: impl Iterator<Item = RawCell<'a>>, rows: u
             Cells::collect(rows, codes, Values::Code)
         }
         ColumnType::Text | ColumnType::Key => {
-            let texts: Vec<Result<&str, Fault>> = cells.map(RawCell::text).collect();
-            Cells::intern(column, interners.of(column), &texts)
+            Cells::intern(column, interners.of(column), rows, cells.map(RawCell::text))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_is_full_of_rows_or_of_bytes() {
+        let blocks_of = |text: String| {
+            let mut splitter = Splitter::Json(Lines::new(Box::new(std::io::Cursor::new(text.into_bytes()))));
+            let mut next = || splitter.block(Path::new("x.ndjson")).expect("lines").len();
+            std::iter::from_fn(move || Some(next()).filter(|&rows| rows > 0)).collect::<Vec<_>>()
+        };
+        assert_eq!(blocks_of("{}\n".repeat(TEXT_BLOCK_ROWS_MAX + 1)), [TEXT_BLOCK_ROWS_MAX, 1]);
+        let quarter = " ".repeat(TEXT_BLOCK_BYTES / 4 - 3) + "{}\n";
+        assert_eq!(blocks_of(quarter.repeat(9)), [4, 4, 1]);
     }
 }

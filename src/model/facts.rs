@@ -60,6 +60,19 @@ macro_rules! tables {
                 $(self.$field.reserve_exact(rows);)+
             }
 
+            fn retain(&mut self, keep: &[bool]) {
+                retain(&mut self.id, keep);
+                $(retain(&mut self.$field, keep);)+
+            }
+
+            fn scatter(&mut self, cluster_of: &[u16], begins: &[u32]) {
+                let Self { id, $($field),+ } = self;
+                rayon::scope(|scope| {
+                    scope.spawn(|_| scatter(id, cluster_of, begins));
+                    $(scope.spawn(|_| scatter($field, cluster_of, begins));)+
+                });
+            }
+
             fn permute(&mut self, order: &[u32]) {
                 gather(&mut self.id, order);
                 $(gather(&mut self.$field, order);)+
@@ -83,6 +96,11 @@ pub trait TableColumns: Default + Send + Sync {
     fn append(&mut self, other: &mut Self);
     /// Makes room for `rows` more, exactly.
     fn reserve(&mut self, rows: usize);
+    /// Leaves only the rows for which `keep` holds, in their order.
+    fn retain(&mut self, keep: &[bool]);
+    /// Brings the rows of each cluster together, in their order: `cluster_of` says each row's, `begins` where the clusters begin.
+    /// Columns are done side by side; peak memory is a column more a thread.
+    fn scatter(&mut self, cluster_of: &[u16], begins: &[u32]);
     /// Replaces the rows by those numbered in `order`, in that order: `new[i] = old[order[i]]`. Peak memory is one column more.
     fn permute(&mut self, order: &[u32]);
 
@@ -98,6 +116,23 @@ pub trait TableColumns: Default + Send + Sync {
     fn rows(&self) -> impl Iterator<Item = Self::Row> {
         (0..self.len()).map(|row| self.row(row))
     }
+}
+
+fn retain<T>(column: &mut Vec<T>, keep: &[bool]) {
+    let mut keep = keep.iter();
+    column.retain(|_| *keep.next().expect("one flag a row"));
+}
+
+fn scatter<T: Copy>(column: &mut Vec<T>, cluster_of: &[u16], begins: &[u32]) {
+    let Some(&first) = column.first() else { return };
+    let mut next = begins.to_vec();
+    let mut scattered = vec![first; column.len()];
+    for (&value, &cluster) in column.iter().zip(cluster_of) {
+        let slot = &mut next[usize::from(cluster)];
+        scattered[*slot as usize] = value;
+        *slot += 1;
+    }
+    *column = scattered;
 }
 
 fn gather<T: Copy + Send + Sync>(column: &mut Vec<T>, order: &[u32]) {
