@@ -40,7 +40,7 @@ fn count(number: usize) -> String {
     match number {
         0..10_000 => number.to_string(),
         10_000..1_000_000 => format!("{}k", number / 1_000),
-        _ => format!("{:.1}m", number as f64 / 1e6),
+        _ => format!("{}.{}m", number / 1_000_000, number / 100_000 % 10),
     }
 }
 

@@ -516,7 +516,7 @@ fn earlier_codes_that_are_none_are_named() {
     for (text, said) in [
         ("person,colour,reasons\np1,blue,\n", "\"blue\" is no colour"),
         ("person,colour,reasons\np1,red,case\np1,green,\n", "person \"p1\" is there twice"),
-        ("person,colour,reasons\np2,red,case\np1,green,\n", "person \"p1\" stands after \"p2\""),
+        ("person,colour,reasons\np1,red,case\np2,red,\np1,green,\n", "person \"p1\" is there twice"),
         ("person,reasons\np1,\n", "colour"),
         ("person,colour,reasons\np1,red\n", "line 2"),
     ] {

@@ -433,13 +433,17 @@ fn an_interrupted_run_leaves_nothing_half_written() {
     exits(&mut command, 0);
     let took = began.elapsed();
     let after = contents(out.path());
-    for step in 0..14 {
+    for step in 0..70 {
+        // On a busy machine runs differ in length, and all signals of a round may come too early or too late.
+        if step >= 14 && interrupted > 0 {
+            break;
+        }
         for (name, bytes) in &before {
             fs::write(out.path().join(name), bytes).expect("written");
         }
         began = std::time::Instant::now();
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command runs");
-        std::thread::sleep(took * step / 12);
+        std::thread::sleep(took * (step % 14) / 12);
         let signal = if step % 2 == 0 { "-INT" } else { "-TERM" };
         let killed = Command::new("kill").args([signal, &child.id().to_string()]).output().expect("kill");
         let output = child.wait_with_output().expect("the command ends");
@@ -455,6 +459,6 @@ fn an_interrupted_run_leaves_nothing_half_written() {
             assert!(output.status.code().is_none() || stderr(&output).contains("interrupted"), "{}", stderr(&output));
         }
     }
-    println!("{interrupted} of 14 runs were interrupted in the middle");
+    println!("{interrupted} runs were interrupted in the middle");
     assert!(interrupted > 0, "no run was interrupted in the middle");
 }

@@ -1,5 +1,5 @@
-//! `sanma diff`, and the reading of published codes: whatever the format and whoever wrote it, the same changes; what is not
-//! in order is refused.
+//! `sanma diff`, and the reading of published codes: whatever the format, the order and whoever wrote it, the same changes; who
+//! is there twice is refused.
 
 use std::fs::File;
 use std::path::Path;
@@ -160,20 +160,31 @@ fn empty_codes(dir: &Path) -> std::path::PathBuf {
 }
 
 #[test]
-fn codes_out_of_order_are_refused_wherever_it_is() {
+fn codes_in_any_order_are_the_same_and_nobody_is_there_twice() {
     let dir = empty_dir();
     let path = dir.path().join("codes.parquet");
     for group_rows in [1, 2, 3, 100] {
+        let write = |rows: &[(&str, &str, &[&str])]| {
+            write_parquet(&path, &batch(rows, &DataType::Utf8, &DataType::Utf8), group_rows, true);
+        };
+        write(&ROWS);
+        let expected = said(&path);
         for wrong in 1..ROWS.len() {
             let mut swapped = ROWS;
             swapped.swap(wrong - 1, wrong);
-            let mut twice = ROWS;
-            twice[wrong].0 = twice[wrong - 1].0;
-            for (rows, part) in [(swapped, "the order of the persons' bytes"), (twice, "is there twice")] {
-                write_parquet(&path, &batch(&rows, &DataType::Utf8, &DataType::Utf8), group_rows, true);
-                let told = Published::read(&path).expect_err("not in order").to_string();
-                assert!(told.contains(part) && told.contains("codes.parquet, row group "), "{told}");
-                assert!(told.contains(&format!("{:?}", rows[wrong].0)), "{told}");
+            write(&swapped);
+            assert_eq!(said(&path), expected, "{wrong} in groups of {group_rows}");
+            let mut reversed = ROWS;
+            reversed[..=wrong].reverse();
+            write(&reversed);
+            assert_eq!(said(&path), expected, "{wrong} in groups of {group_rows}");
+            for other in [wrong - 1, 0] {
+                let mut twice = ROWS;
+                twice[wrong].0 = twice[other].0;
+                write(&twice);
+                let told = Published::read(&path).expect_err("a person twice").to_string();
+                assert!(told.contains("is there twice") && told.contains("codes.parquet, row group "), "{told}");
+                assert!(told.contains(&format!("{:?}", twice[wrong].0)), "{told}");
             }
         }
     }

@@ -51,6 +51,7 @@ impl Codes {
     }
 
     /// All codes in parallel, a task's people at once.
+    #[must_use = "iterators do nothing by themselves"]
     pub fn par_iter(&self) -> impl ParallelIterator<Item = (PersonId, Code)> {
         self.tasks.par_iter().enumerate().flat_map_iter(|(number, task)| task.iter(number))
     }

@@ -206,8 +206,8 @@ impl Facts {
         let rows = self.cases_of.keys().iter().flat_map(|&person| self.stays_of.range(person as usize));
         let mut placed: Vec<(PlaceId, usize)> = rows.filter_map(|row| Some((stays.place[row]?, row))).collect();
         placed.sort_unstable();
-        let places = placed.iter().map(|(place, _)| place.index());
-        self.case_stays_of = Sparse::of_ascending(self.names.places.len(), places);
+        let keys = placed.iter().map(|(place, _)| place.index());
+        self.case_stays_of = Sparse::of_ascending(self.names.places.len(), keys);
         let case_stay = |&(_, row): &(PlaceId, usize)| CaseStay {
             person: stays.person[row],
             row: stays.row[row],

@@ -3,10 +3,11 @@
 //! The one idea: a file is cut into pieces that know nothing of each other (row groups, runs of batches; a text is one), read
 //! side by side; tokens stay in the arrays that the decoder made, lists of reasons are numbered, a piece by itself.
 //!
-//! Invariant: the rows are in the order of the persons' bytes, each person once; a file that is not so is refused, not put
-//! right: what wrote it is broken, or it was cut and pasted.
+//! Invariant: the rows are in the order of the persons' bytes, each person once. A file of another order (a spreadsheet has its own)
+//! is sorted; one that holds a person twice says two things of them and is refused.
 //!
-//! Cost: decoding `person`, `colour` and `reasons`, and one comparison of tokens a row. Memory is the tokens and 9 bytes a row.
+//! Cost: decoding `person`, `colour` and `reasons`, and one comparison of tokens a row; a sort where that finds another order.
+//! Memory is the tokens and 9 bytes a row.
 
 mod columnar;
 mod text;
@@ -19,6 +20,7 @@ use rayon::prelude::*;
 
 use super::error::{IngestError, Place};
 use super::layout::Format;
+use crate::limits::DECODE_ROWS_MAX;
 use crate::model::Colour;
 use crate::model::published::{Entry, ListId, ReasonLists, Rows};
 
@@ -56,7 +58,7 @@ impl Published {
     /// Reads a `codes` file of any output format (text may be packed), or the one in a directory.
     ///
     /// # Errors
-    /// If there is no such file, it is not a file of codes, or its persons are not in the order of their bytes, each once.
+    /// If there is no such file, it is not a file of codes, or a person is in it twice.
     pub fn read(path: &Path) -> Result<Self, IngestError> {
         let path = if path.is_dir() { find_codes(path)? } else { path.to_owned() };
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -67,8 +69,10 @@ impl Published {
             Some((_, Format::Ndjson(packed))) => vec![text::read_ndjson(&path, packed)?],
             None => return Err(IngestError::UnknownFormat { path }),
         };
-        let published = Self { pieces };
-        published.check_order(&path)?;
+        let mut published = Self { pieces };
+        if !published.is_in_order() {
+            published = published.sorted(&path)?;
+        }
         Ok(published)
     }
 
@@ -89,25 +93,45 @@ impl Published {
         pieces.flat_map(|(number, piece)| piece.blocks.iter().map(move |block| (block, number)))
     }
 
-    fn check_order(&self, path: &Path) -> Result<(), IngestError> {
+    /// Whether each person stands after the one before.
+    fn is_in_order(&self) -> bool {
         let blocks: Vec<&Block> =
             self.blocks().map(|(block, _)| block).filter(|block| !block.colours.is_empty()).collect();
-        let first_wrong = (0..blocks.len()).into_par_iter().find_map_first(|number| {
+        let is_wrong = |number: usize| {
             let block = blocks[number];
             let last_of = |block: &Block| block.colours.len() - 1;
             let before = number.checked_sub(1).map(|before| blocks[before]);
             let seam = before.map(|before| (before.person(last_of(before)), block.person(0)));
             let inside = (0..last_of(block)).map(|row| (block.person(row), block.person(row + 1)));
-            let (left, right) = seam.into_iter().chain(inside).find(|(left, right)| left >= right)?;
-            let detail = if left == right {
-                format!("person {left:?} is there twice")
-            } else {
-                format!("person {right:?} stands after {left:?}: codes are in the order of the persons' bytes")
-            };
-            let column = Some("person".to_owned());
-            Some(IngestError::Corrupt { path: path.to_owned(), place: block.place, column, detail })
-        });
-        first_wrong.map_or(Ok(()), Err)
+            seam.into_iter().chain(inside).any(|(left, right)| left >= right)
+        };
+        !(0..blocks.len()).into_par_iter().any(is_wrong)
+    }
+
+    /// The same rows in order, in one piece.
+    fn sorted(&self, path: &Path) -> Result<Self, IngestError> {
+        let mut lists = ReasonLists::default();
+        let numbers: Vec<Vec<ListId>> = self.pieces.iter().map(|piece| lists.absorb(&piece.lists)).collect();
+        let mut rows: Vec<(&str, Colour, ListId, Place)> = Vec::new();
+        for (block, piece) in self.blocks() {
+            let reasons = block.reasons.iter().map(|list| numbers[piece][list.index()]);
+            let values = (0..block.colours.len()).zip(reasons);
+            rows.extend(values.map(|(row, reasons)| (block.person(row), block.colours[row], reasons, block.place)));
+        }
+        rows.par_sort_by_key(|&(person, ..)| person);
+        if let Some(pair) = rows.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            let (person, _, _, place) = pair[1];
+            let (column, detail) = (Some("person".to_owned()), format!("person {person:?} is there twice"));
+            return Err(IngestError::Corrupt { path: path.to_owned(), place, column, detail });
+        }
+        let block = |rows: &[(&str, Colour, ListId, Place)]| Block {
+            place: Place::Whole,
+            persons: StringArray::from_iter_values(rows.iter().map(|(person, ..)| person)),
+            colours: rows.iter().map(|&(_, colour, ..)| colour).collect(),
+            reasons: rows.iter().map(|&(_, _, reasons, _)| reasons).collect(),
+        };
+        let blocks = rows.chunks(DECODE_ROWS_MAX).map(block).collect();
+        Ok(Self { pieces: vec![Piece { blocks, lists }] })
     }
 }
 
