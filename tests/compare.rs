@@ -234,11 +234,11 @@ fn the_command_tells_and_writes_what_changed() {
     let written = std::fs::read_to_string(dir.path().join("changes.ndjson")).expect("changes");
     assert_eq!(written.lines().count(), 3);
     assert!(written.contains("\"as_of\":\"2020-02-17T16:00:00Z\""), "{written}");
-    std::fs::write(&after, line("p2", "red", "") + &line("p1", "red", "")).expect("written");
+    std::fs::write(&after, line("p1", "red", "") + &line("p1", "green", "")).expect("written");
     let output = command.output().expect("the command runs");
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("after.ndjson") && said.contains("person \"p1\" stands after \"p2\""), "{said}");
+    assert!(said.contains("after.ndjson") && said.contains("person \"p1\" is there twice"), "{said}");
     let kept = std::fs::read_to_string(dir.path().join("changes.ndjson")).expect("changes");
     assert_eq!(kept, written, "a comparison that fails leaves what was there");
 }
