@@ -1,34 +1,43 @@
 //! Which rules can concern whom, found column by column before anybody is looked at.
 //!
 //! The one idea: nearly everybody is green and stays so. A rule is active for a person only because of a fact of a kind that can
-//! be told from one or two columns (an admission, a symptom, a stay in a listed region, a row among the few), so the columns are
-//! read once in the order they lie in, and a person is evaluated for the rules alone that some row names.
+//! be told from one or two columns (an admission, a symptom, a stay in a listed region, a row among the few) and that is not too
+//! old, so the columns are read once in the order they lie in, and a person is evaluated for the rules alone that some row names.
 //!
 //! Invariant: a rule that is not named for a person is not active for them, at the moment nor later, if no further fact arrives.
 //! Naming too many costs time alone.
 //!
 //! Cost: 2 bytes a declaration (up to 8 more with rules on areas that read it), 9 a check-in, 4 a stay, 1 a test, one bit a person
-//! for each table that few have rows in; nothing that no rule of the program asks for.
+//! for each table that few have rows in; 8 bytes a hit for its instant; nothing that no rule of the program asks for.
 
 use std::ops::Range;
 
 use super::moment::Moment;
 use crate::facts::{Bitmap, Facts};
-use crate::model::{Admission, EnumSet, PersonId, RegionId, RuleId, RuleMask, Symptom, TestResult};
-use crate::rules::Cause;
+use crate::model::{Admission, EnumSet, PersonId, RegionId, RuleId, RuleMask, Symptom, TestResult, Timestamp};
+use crate::rules::{Cause, Release};
 
 /// What names a rule for a person, under one program at one moment.
 pub(super) struct Sieve<'a> {
     facts: &'a Facts,
+    at: Timestamp,
     fever_celsius: f64,
     /// Rules that want something of everybody.
     everybody: RuleMask,
     /// Rules that concern a set of persons as such.
     sets: Vec<(RuleId, &'a Bitmap)>,
-    admissions: Vec<(RuleId, EnumSet<Admission>)>,
-    symptoms: Vec<(RuleId, EnumSet<Symptom>)>,
+    admissions: Vec<Wanted<Admission>>,
+    symptoms: Vec<Wanted<Symptom>>,
     positive_tests: RuleMask,
     areas: Areas,
+}
+
+/// Flags that name a rule.
+struct Wanted<E> {
+    rule: RuleMask,
+    any: EnumSet<E>,
+    /// Days for which one counts.
+    days: u32,
 }
 
 /// Rules on areas.
@@ -37,6 +46,8 @@ struct Areas {
     reached: Vec<RuleMask>,
     /// All rules on areas: each reads stays.
     stays: RuleMask,
+    /// Days for which a stay that has ended counts under any of them.
+    stays_days: u32,
     /// Those that read where people came from.
     declared: RuleMask,
     /// Those that read where people live.
@@ -54,6 +65,7 @@ impl<'a> Sieve<'a> {
         let facts = moment.facts;
         let mut sieve = Self {
             facts,
+            at: moment.at,
             fever_celsius: moment.program.fever_celsius,
             everybody: RuleMask::EMPTY,
             sets: Vec::new(),
@@ -63,20 +75,23 @@ impl<'a> Sieve<'a> {
             areas: Areas {
                 reached: vec![RuleMask::EMPTY; facts.regions.len()],
                 stays: RuleMask::EMPTY,
+                stays_days: 0,
                 declared: RuleMask::EMPTY,
                 residence: RuleMask::EMPTY,
             },
         };
+        let days = |release: &Release| release.days_max(moment.program.retention_days);
         for (id, rule) in moment.program.numbered() {
             match &rule.cause {
                 Cause::Case { .. } => sieve.sets.push((id, facts.cases_of.present())),
                 Cause::Quarantine { .. } => sieve.sets.push((id, facts.quarantines_of.present())),
                 Cause::Finding => sieve.sets.push((id, facts.findings_of.present())),
                 Cause::Contact(_) | Cause::SecondContact { .. } => sieve.sets.push((id, moment.strata.met(id))),
-                Cause::Area { declared, residence, .. } => {
+                Cause::Area { declared, residence, release, .. } => {
                     let reach = moment.strata.reach(id);
                     reach.ids_in(0..reach.words().len()).for_each(|region| sieve.areas.reached[region].insert(id));
                     sieve.areas.stays.insert(id);
+                    sieve.areas.stays_days = sieve.areas.stays_days.max(days(release));
                     if *declared {
                         sieve.areas.declared.insert(id);
                     }
@@ -84,8 +99,14 @@ impl<'a> Sieve<'a> {
                         sieve.areas.residence.insert(id);
                     }
                 }
-                Cause::Declared { any, .. } => sieve.admissions.push((id, *any)),
-                Cause::Symptoms { any, .. } => sieve.symptoms.push((id, *any)),
+                Cause::Declared { any, release } => {
+                    sieve.admissions.push(Wanted { rule: RuleMask::of(id), any: *any, days: days(release) });
+                }
+                Cause::Symptoms { any, release } => {
+                    // A report falls out of retention with its whole local day, up to a day later.
+                    let days = days(release).saturating_add(1);
+                    sieve.symptoms.push(Wanted { rule: RuleMask::of(id), any: *any, days });
+                }
                 Cause::Test { .. } => sieve.positive_tests.insert(id),
                 Cause::Untested { .. } | Cause::Unreported { .. } => sieve.everybody.insert(id),
             }
@@ -106,17 +127,27 @@ impl<'a> Sieve<'a> {
         self.tests(people, named);
     }
 
+    /// Whether a trigger, now or to come, still counts for so many days.
+    fn counts(&self, trigger: Timestamp, days: u32) -> bool {
+        trigger.plus_days(days) > self.at
+    }
+
     fn declarations(&self, people: Range<usize>, named: &mut Named<'_>) {
         let (facts, declarations) = (self.facts, &self.facts.declarations);
         let rows = facts.declarations_of.span(people);
         let persons = &declarations.person[rows.clone()];
-        for &(rule, any) in &self.admissions {
-            let admissions = &declarations.admissions[rows.clone()];
-            named.add_where(persons, RuleMask::of(rule), |row| admissions[row].intersects(any));
+        let declared_at = &declarations.declared_at[rows.clone()];
+        let admissions = &declarations.admissions[rows.clone()];
+        for wanted in &self.admissions {
+            let counts =
+                |row: usize| admissions[row].intersects(wanted.any) && self.counts(declared_at[row], wanted.days);
+            named.add_where(persons, wanted.rule, counts);
         }
-        for &(rule, any) in &self.symptoms {
-            let symptoms = &declarations.symptoms[rows.clone()];
-            named.add_where(persons, RuleMask::of(rule), |row| symptoms[row].intersects(any));
+        let symptoms = &declarations.symptoms[rows.clone()];
+        for wanted in &self.symptoms {
+            let counts =
+                |row: usize| symptoms[row].intersects(wanted.any) && self.counts(declared_at[row], wanted.days);
+            named.add_where(persons, wanted.rule, counts);
         }
         if !self.areas.declared.is_empty() {
             let came_from = &facts.came_from[rows.clone()];
@@ -131,21 +162,29 @@ impl<'a> Sieve<'a> {
 
     fn checkins(&self, people: Range<usize>, named: &mut Named<'_>) {
         let checkins = &self.facts.checkins;
-        for &(rule, any) in &self.symptoms {
+        for wanted in &self.symptoms {
             let rows = self.facts.checkins_of.span(people.clone());
             let (persons, symptoms) = (&checkins.person[rows.clone()], &checkins.symptoms[rows.clone()]);
+            let (celsius, reported_at) = (&checkins.temperature_c[rows.clone()], &checkins.reported_at[rows]);
             // No temperature is at or above NaN.
-            let fever = if any.contains(Symptom::Fever) { self.fever_celsius } else { f64::NAN };
-            let celsius = &checkins.temperature_c[rows];
-            named.add_where(persons, RuleMask::of(rule), |row| symptoms[row].intersects(any) || celsius[row] >= fever);
+            let fever = if wanted.any.contains(Symptom::Fever) { self.fever_celsius } else { f64::NAN };
+            named.add_where(persons, wanted.rule, |row| {
+                (symptoms[row].intersects(wanted.any) || celsius[row] >= fever)
+                    && self.counts(reported_at[row], wanted.days)
+            });
         }
     }
 
     fn stays(&self, people: Range<usize>, named: &mut Named<'_>) {
         if !self.areas.stays.is_empty() {
             let rows = self.facts.stays_of.span(people);
-            let regions = &self.facts.stay_region[rows.clone()];
-            named.add_each(&self.facts.stays.person[rows], self.areas.stays, |row| self.areas.of(regions[row]));
+            let (regions, stays) = (&self.facts.stay_region[rows.clone()], &self.facts.stays);
+            let (persons, left_at) = (&stays.person[rows.clone()], &stays.left_at[rows]);
+            named.add_each(persons, self.areas.stays, |row| {
+                let rules = self.areas.of(regions[row]);
+                let counts = !rules.is_empty() && self.counts(left_at[row], self.areas.stays_days);
+                if counts { rules } else { RuleMask::EMPTY }
+            });
         }
     }
 

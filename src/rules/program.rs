@@ -77,6 +77,15 @@ pub struct Release {
     pub negative_tests: u32,
 }
 
+impl Release {
+    /// Days after a trigger past which it cannot hold a rule active any more, with `retention_days` of retention.
+    #[must_use]
+    pub const fn days_max(&self, retention_days: u32) -> u32 {
+        let days_alone = self.clean_days == 0 && self.negative_tests == 0;
+        if days_alone && self.days < retention_days { self.days } else { retention_days }
+    }
+}
+
 /// What makes a rule active, with its parameters; SPEC 2 gives the meaning of each.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cause {
