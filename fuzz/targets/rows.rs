@@ -7,6 +7,9 @@ use std::sync::Once;
 use libfuzzer_sys::{Corpus, fuzz_target};
 use sanma::ingest::{self, Format, Unobserved};
 
+/// Longest name that every file system takes.
+const NAME_BYTES_MAX: usize = 255;
+
 static QUIET: Once = Once::new();
 
 fuzz_target!(|data: &[u8]| -> Corpus {
@@ -14,7 +17,7 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     let Some(end) = data.iter().position(|&byte| byte == b'\n') else { return Corpus::Reject };
     let Ok(name) = str::from_utf8(&data[..end]) else { return Corpus::Reject };
     let text = matches!(Format::of_name(name), Some((_, Format::Csv(_) | Format::Ndjson(_))));
-    if !text || name.contains(['/', '\0']) || name.starts_with('.') {
+    if !text || name.contains(['/', '\0']) || name.starts_with('.') || name.len() > NAME_BYTES_MAX {
         return Corpus::Reject;
     }
     let folder = sanma_fuzz::folder();
