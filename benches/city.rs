@@ -99,20 +99,20 @@ fn bytes_to_read(program: &Program) -> usize {
     bytes
 }
 
+fn time(bencher: divan::Bencher<'_, '_>, case: &Case) {
+    let City { facts, at, .. } = &*CITY;
+    let bytes = BytesCount::new(bytes_to_read(&case.program));
+    bencher.counter(bytes).bench(|| evaluate::recompute(facts, &case.program, *at));
+}
+
 #[divan::bench(name = "city/recompute", args = rule_sets())]
 fn recompute(bencher: divan::Bencher<'_, '_>, case: &Case) {
-    let City { facts, at, .. } = &*CITY;
-    bencher
-        .counter(BytesCount::new(bytes_to_read(&case.program)))
-        .bench(|| evaluate::recompute(facts, &case.program, *at));
+    time(bencher, case);
 }
 
 #[divan::bench(name = "city/cause", args = single_rules())]
 fn recompute_one_rule(bencher: divan::Bencher<'_, '_>, case: &Case) {
-    let City { facts, at, .. } = &*CITY;
-    bencher
-        .counter(BytesCount::new(bytes_to_read(&case.program)))
-        .bench(|| evaluate::recompute(facts, &case.program, *at));
+    time(bencher, case);
 }
 
 /// What memory gives to all threads of the pool when they do nothing but add.

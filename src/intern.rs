@@ -28,7 +28,7 @@ const SHARD_COUNT: usize = SHARDS as usize;
 const SHARD_TOKENS_MAX: u32 = u32::MAX / SHARDS - 1;
 
 /// Tokens that visit the shards together: some hundred a shard, whose texts and hashes stay in the nearest cache but one.
-/// `intern` in `benches/main.rs`.
+/// `benches/intern.rs`.
 const BATCH: usize = 1 << 13;
 
 /// Tokens whose reads go together; four times as many as a core has under way, so that the ends of passes do not show.

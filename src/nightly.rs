@@ -6,6 +6,7 @@
 //! Invariants: nothing is written before every fact is read; outputs appear whole or not at all; the clock is the caller's.
 
 use std::collections::BTreeMap;
+use std::iter::zip;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -230,17 +231,13 @@ fn declaration_json(facts: &Facts, row: usize) -> Value {
 
 fn summarise(facts: &Facts, job: &Job<'_>, codes: &Codes, rejections: &[Rejection], report: &mut Report) {
     report.facts = Table::ALL.into_iter().map(|table| (table, facts.rows_of(table) as u64)).collect();
-    let empty = || Counts {
-        colours: [0; COLOURS],
-        rules: vec![0; job.program.rules.len()],
-        regions: vec![[0; COLOURS]; facts.regions.len()],
-    };
+    let empty = || Counts { rules: vec![0; job.program.rules.len()], regions: vec![[0; COLOURS]; facts.regions.len()] };
     let count = |counts: Counts, (person, code)| {
         let standing = evaluate::standing_declaration(facts, job.program, person, job.as_of);
         counts.with(code, standing.map(|row| facts.residence[row]))
     };
-    let counts = codes.par_iter().fold(empty, count).reduce(empty, Counts::and);
-    report.colours = Colour::ALL.iter().copied().zip(counts.colours).collect();
+    let counts = codes.par_iter().fold(empty, count).reduce(empty, |one, other| one.and(&other));
+    report.colours = codes.by_colour();
     report.by_rule = job.program.rules.iter().map(|rule| rule.id.clone()).zip(counts.rules).collect();
     for (number, colours) in (0..).map(RegionId::from_index).zip(counts.regions) {
         for (&colour, people) in Colour::ALL.iter().zip(colours).filter(|&(_, people)| people > 0) {
@@ -257,14 +254,12 @@ const COLOURS: usize = Colour::ALL.len();
 
 /// Codes counted; one a thread, so that counting shares nothing.
 struct Counts {
-    colours: [u64; COLOURS],
     rules: Vec<u64>,
     regions: Vec<[u64; COLOURS]>,
 }
 
 impl Counts {
     fn with(mut self, code: Code, residence: Option<RegionId>) -> Self {
-        self.colours[code.colour as usize] += 1;
         for rule in code.reasons.iter() {
             self.rules[usize::from(rule.0)] += 1;
         }
@@ -274,13 +269,10 @@ impl Counts {
         self
     }
 
-    fn and(mut self, other: Self) -> Self {
-        let colours = |mine: &mut [u64; COLOURS], theirs: [u64; COLOURS]| {
-            mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine += theirs);
-        };
-        colours(&mut self.colours, other.colours);
-        self.rules.iter_mut().zip(other.rules).for_each(|(mine, theirs)| *mine += theirs);
-        self.regions.iter_mut().zip(other.regions).for_each(|(mine, theirs)| colours(mine, theirs));
+    fn and(mut self, other: &Self) -> Self {
+        let add = |mine: &mut [u64], theirs: &[u64]| zip(mine, theirs).for_each(|(mine, theirs)| *mine += theirs);
+        add(&mut self.rules, &other.rules);
+        zip(&mut self.regions, &other.regions).for_each(|(mine, theirs)| add(mine, theirs));
         self
     }
 }
@@ -291,7 +283,7 @@ fn stale_outputs(job: &Job<'_>, compared: bool) -> Vec<String> {
     for format in [OutputFormat::Parquet, OutputFormat::Csv, OutputFormat::Ndjson, OutputFormat::Arrow] {
         for output in ["codes", "changes", "rejections"] {
             let written = format == job.format && (output != "changes" || compared);
-            let path = job.out.join(format!("{output}.{}", format.extension()));
+            let path = Destination { dir: job.out, format }.path_of(output);
             if !written && path.exists() {
                 stale.push(format!("{} is of an earlier run", path.display()));
             }
@@ -301,12 +293,8 @@ fn stale_outputs(job: &Job<'_>, compared: bool) -> Vec<String> {
 }
 
 fn stage_rejections(job: &Job<'_>, watcher: &dyn Watcher, rejections: &[Rejection]) -> Result<Staged, SinkError> {
-    let path = job.destination().path_of("rejections");
-    Staged::write(&path, |out| {
-        let batches = sinks::rejection_batches(rejections);
-        let interrupted = || watcher.interrupted();
-        sinks::write_batches(out, &path, job.format, &rejections_schema(), &batches, &interrupted)
-    })
+    let batches = sinks::rejection_batches(rejections);
+    job.destination().stage("rejections", &rejections_schema(), &batches, &|| watcher.interrupted())
 }
 
 #[expect(clippy::too_many_arguments, reason = "the last stage takes what every stage before it made")]
@@ -328,11 +316,8 @@ fn write(
         report.outputs.push(job.destination().path_of("changes"));
     }
     report.warnings.extend(stale_outputs(job, changes.is_some()));
-    let codes_path = job.destination().path_of("codes");
-    staged.push(Staged::write(&codes_path, |out| {
-        let batches = sinks::code_batches(facts, job.program, codes);
-        sinks::write_batches(out, &codes_path, job.format, &codes_schema(), &batches, &interrupted)
-    })?);
-    report.outputs.push(codes_path);
+    let batches = sinks::code_batches(facts, job.program, codes);
+    staged.push(job.destination().stage("codes", &codes_schema(), &batches, &interrupted)?);
+    report.outputs.push(job.destination().path_of("codes"));
     sinks::commit(staged)
 }

@@ -116,24 +116,15 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(command: &Command, styled: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    if matches!(command, Command::Recompute(_) | Command::Diff(_) | Command::Whatif(_) | Command::Generate(_)) {
+        progress::catch_interrupts();
+    }
     match command {
-        Command::Recompute(args) => {
-            progress::catch_interrupts();
-            recompute::run(args, out)
-        }
-        Command::Diff(args) => {
-            progress::catch_interrupts();
-            diff::run(args, out)
-        }
+        Command::Recompute(args) => recompute::run(args, out),
+        Command::Diff(args) => diff::run(args, out),
         Command::Explain(args) => explain::run(args, out),
-        Command::Whatif(args) => {
-            progress::catch_interrupts();
-            whatif::run(args, out)
-        }
-        Command::Generate(args) => {
-            progress::catch_interrupts();
-            generate::run(args, out)
-        }
+        Command::Whatif(args) => whatif::run(args, out),
+        Command::Generate(args) => generate::run(args, out),
         Command::Rules { command } => match rules::run(command, config::now(), styled, out) {
             Ok(true) => Ok(()),
             Ok(false) => Err(Failure::Told),

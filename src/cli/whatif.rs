@@ -6,7 +6,6 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::args::WhatifArgs;
@@ -96,8 +95,7 @@ fn ask(
 
     progress.phase(Phase::Recompute);
     let mut whatif = Whatif::new(facts, &setting.program, setting.as_of, args.reasons);
-    let people_of = |colour: Colour| whatif.codes().par_iter().filter(|(_, code)| code.colour == colour).count() as u64;
-    let base = Base { colours: Colour::ALL.iter().map(|&colour| (colour, people_of(colour))).collect(), warnings };
+    let base = Base { colours: whatif.codes().by_colour(), warnings };
     let destination = args.out.as_deref().map(|dir| Destination { dir, format: args.format.into() });
     destination.map_or(Ok(()), |destination| destination.make())?;
     let (mut told, mut staged) = (Vec::new(), Vec::new());

@@ -97,10 +97,18 @@ fn number_masks(program: &Program, codes: &Codes, lists: &mut ReasonLists) -> Ha
         masks.insert(code.reasons);
         masks
     };
-    let masks = codes.par_iter().fold(HashSet::new, insert).reduce(HashSet::new, |one, other| &one | &other);
+    let masks = codes.par_iter().fold(HashSet::new, insert).reduce(HashSet::new, |mut all, some| {
+        all.extend(some);
+        all
+    });
     let mut masks: Vec<RuleMask> = masks.into_iter().collect();
     masks.sort_unstable();
-    masks.into_iter().map(|mask| (mask, lists.number(program.names(mask).map(str::to_owned).collect()))).collect()
+    masks.into_iter().map(|mask| (mask, number_mask(program, mask, lists))).collect()
+}
+
+/// The number of the list of the ids of these rules.
+pub fn number_mask(program: &Program, mask: RuleMask, lists: &mut ReasonLists) -> ListId {
+    lists.number(program.names(mask).map(str::to_owned).collect())
 }
 
 /// The changes from one state to another, in the order of the persons' bytes.

@@ -3,15 +3,14 @@
 use super::health::Health;
 use super::moment::Moment;
 use super::release::{self, Activity};
-use crate::facts::Bitmap;
 use crate::model::time::MICROS_PER_MINUTE;
-use crate::model::{EnumSet, Level, PersonId, RegionId, Timestamp};
+use crate::model::{EnumSet, Level, PersonId, RegionId, RuleId, Timestamp};
 use crate::rules::Release;
 
-/// Parameters of an area rule, and the regions that it can concern.
+/// An area rule.
 #[derive(Clone, Copy)]
-pub(super) struct AreaRule<'a> {
-    pub(super) reach: &'a Bitmap,
+pub(super) struct AreaRule {
+    pub(super) id: RuleId,
     pub(super) levels: EnumSet<Level>,
     pub(super) min_minutes: u32,
     pub(super) declared: bool,
@@ -36,7 +35,7 @@ impl Found {
 /// The rule's activity for a person, and whether time alone may change it otherwise than that says.
 pub(super) fn activity(
     moment: &Moment<'_>,
-    rule: &AreaRule<'_>,
+    rule: &AreaRule,
     person: PersonId,
     standing: usize,
     health: &mut dyn FnMut() -> Health,
@@ -53,15 +52,15 @@ pub(super) fn activity(
 }
 
 /// Whether a region is at a level that counts; raises `volatile` if that may change.
-fn counts(moment: &Moment<'_>, rule: &AreaRule<'_>, region: RegionId, found: &mut Found) -> bool {
-    if !rule.reach.contains(region.index()) {
+fn counts(moment: &Moment<'_>, rule: &AreaRule, region: RegionId, found: &mut Found) -> bool {
+    if !moment.strata.reach(region).contains(rule.id) {
         return false;
     }
     found.volatile |= moment.strata.level_may_change(region);
     moment.level_of(region).is_some_and(|level| rule.levels.contains(level))
 }
 
-fn stays(moment: &Moment<'_>, rule: &AreaRule<'_>, person: PersonId, found: &mut Found) {
+fn stays(moment: &Moment<'_>, rule: &AreaRule, person: PersonId, found: &mut Found) {
     let facts = moment.facts;
     let least = i64::from(rule.min_minutes) * MICROS_PER_MINUTE;
     for row in facts.stays_of.range(person.index()) {
@@ -86,7 +85,7 @@ fn stays(moment: &Moment<'_>, rule: &AreaRule<'_>, person: PersonId, found: &mut
     }
 }
 
-fn declaration(moment: &Moment<'_>, rule: &AreaRule<'_>, standing: usize, found: &mut Found) {
+fn declaration(moment: &Moment<'_>, rule: &AreaRule, standing: usize, found: &mut Found) {
     let declarations = &moment.facts.declarations;
     if rule.declared
         && let Some(region) = moment.facts.came_from[standing]

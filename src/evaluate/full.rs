@@ -6,6 +6,8 @@
 //! Cost: what sifting costs; 12 bytes a person for the standing declaration; a visit to the rows of each person who is
 //! concerned. Memory: 2 bits a person and 32 bytes a code that is not plain.
 
+use std::collections::BTreeMap;
+
 use rayon::prelude::*;
 
 use super::horizon;
@@ -15,7 +17,7 @@ use super::sift::{Named, Sieve};
 use super::strata::Strata;
 use crate::facts::Facts;
 use crate::limits::{PEOPLE_PER_TASK, WORDS_PER_TASK};
-use crate::model::{Code, PersonId, RuleMask, Timestamp};
+use crate::model::{ClosedEnum as _, Code, Colour, PersonId, RuleMask, Timestamp};
 use crate::rules::Program;
 
 /// Everybody's code, by person.
@@ -54,6 +56,20 @@ impl Codes {
     #[must_use = "iterators do nothing by themselves"]
     pub fn par_iter(&self) -> impl ParallelIterator<Item = (PersonId, Code)> {
         self.tasks.par_iter().enumerate().flat_map_iter(|(number, task)| task.iter(number))
+    }
+
+    /// How many codes there are of each colour; visits none of the plain ones.
+    #[must_use]
+    pub fn by_colour(&self) -> BTreeMap<Colour, u64> {
+        let ones = |words: &[u64]| words.iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
+        let mut people: BTreeMap<Colour, u64> = Colour::ALL.iter().map(|&colour| (colour, 0)).collect();
+        for task in &self.tasks {
+            *people.entry(Code::PLAIN.colour).or_default() += ones(&task.coded) - ones(&task.marked);
+            for code in &task.codes {
+                *people.entry(code.colour).or_default() += 1;
+            }
+        }
+        people
     }
 }
 

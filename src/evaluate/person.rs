@@ -112,8 +112,7 @@ impl Sight<'_> {
                 self.exposed(&found, *release)
             }
             &Cause::Area { levels, min_minutes, declared, residence, release } => {
-                let reach = self.moment.strata.reach(id);
-                let rule = AreaRule { reach, levels, min_minutes, declared, residence, release };
+                let rule = AreaRule { id, levels, min_minutes, declared, residence, release };
                 let (activity, volatile) = area::activity(self.moment, &rule, self.person, self.standing, self.health);
                 self.volatile |= volatile;
                 activity

@@ -13,15 +13,13 @@
 use std::ops::Range;
 
 use super::moment::Moment;
-use crate::facts::{Bitmap, Facts};
-use crate::model::{Admission, EnumSet, PersonId, RegionId, RuleId, RuleMask, Symptom, TestResult, Timestamp};
+use crate::facts::Bitmap;
+use crate::model::{Admission, ClosedEnum, EnumSet, PersonId, RuleId, RuleMask, Symptom, TestResult, Timestamp};
 use crate::rules::{Cause, Release};
 
 /// What names a rule for a person, under one program at one moment.
 pub(super) struct Sieve<'a> {
-    facts: &'a Facts,
-    at: Timestamp,
-    fever_celsius: f64,
+    moment: Moment<'a>,
     /// Rules that want something of everybody.
     everybody: RuleMask,
     /// Rules that concern a set of persons as such.
@@ -41,10 +39,9 @@ struct Wanted<E> {
 }
 
 /// Rules on areas.
+#[derive(Default)]
 struct Areas {
-    /// By region: the rules that count a level that it is at, or may be at later.
-    reached: Vec<RuleMask>,
-    /// All rules on areas: each reads stays.
+    /// All of them: each reads stays.
     stays: RuleMask,
     /// Days for which a stay that has ended counts under any of them.
     stays_days: u32,
@@ -54,31 +51,17 @@ struct Areas {
     residence: RuleMask,
 }
 
-impl Areas {
-    fn of(&self, region: RegionId) -> RuleMask {
-        self.reached[region.index()]
-    }
-}
-
 impl<'a> Sieve<'a> {
     pub(super) fn new(moment: &Moment<'a>) -> Self {
         let facts = moment.facts;
         let mut sieve = Self {
-            facts,
-            at: moment.at,
-            fever_celsius: moment.program.fever_celsius,
+            moment: *moment,
             everybody: RuleMask::EMPTY,
             sets: Vec::new(),
             admissions: Vec::new(),
             symptoms: Vec::new(),
             positive_tests: RuleMask::EMPTY,
-            areas: Areas {
-                reached: vec![RuleMask::EMPTY; facts.regions.len()],
-                stays: RuleMask::EMPTY,
-                stays_days: 0,
-                declared: RuleMask::EMPTY,
-                residence: RuleMask::EMPTY,
-            },
+            areas: Areas::default(),
         };
         let days = |release: &Release| release.days_max(moment.program.retention_days);
         for (id, rule) in moment.program.numbered() {
@@ -88,8 +71,6 @@ impl<'a> Sieve<'a> {
                 Cause::Finding => sieve.sets.push((id, facts.findings_of.present())),
                 Cause::Contact(_) | Cause::SecondContact { .. } => sieve.sets.push((id, moment.strata.met(id))),
                 Cause::Area { declared, residence, release, .. } => {
-                    let reach = moment.strata.reach(id);
-                    reach.ids_in(0..reach.words().len()).for_each(|region| sieve.areas.reached[region].insert(id));
                     sieve.areas.stays.insert(id);
                     sieve.areas.stays_days = sieve.areas.stays_days.max(days(release));
                     if *declared {
@@ -129,59 +110,57 @@ impl<'a> Sieve<'a> {
 
     /// Whether a trigger, now or to come, still counts for so many days.
     fn counts(&self, trigger: Timestamp, days: u32) -> bool {
-        trigger.plus_days(days) > self.at
+        trigger.plus_days(days) > self.moment.at
+    }
+
+    /// Whether flags given at an instant are wanted and still count.
+    fn wants<E: ClosedEnum>(&self, wanted: &Wanted<E>, flags: EnumSet<E>, at: Timestamp) -> bool {
+        flags.intersects(wanted.any) && self.counts(at, wanted.days)
     }
 
     fn declarations(&self, people: Range<usize>, named: &mut Named<'_>) {
-        let (facts, declarations) = (self.facts, &self.facts.declarations);
+        let (facts, declarations) = (self.moment.facts, &self.moment.facts.declarations);
         let rows = facts.declarations_of.span(people);
-        let persons = &declarations.person[rows.clone()];
-        let declared_at = &declarations.declared_at[rows.clone()];
+        let (persons, declared_at) = (&declarations.person[rows.clone()], &declarations.declared_at[rows.clone()]);
         let admissions = &declarations.admissions[rows.clone()];
         for wanted in &self.admissions {
-            let counts =
-                |row: usize| admissions[row].intersects(wanted.any) && self.counts(declared_at[row], wanted.days);
-            named.add_where(persons, wanted.rule, counts);
+            named.add_where(persons, wanted.rule, |row| self.wants(wanted, admissions[row], declared_at[row]));
         }
         let symptoms = &declarations.symptoms[rows.clone()];
         for wanted in &self.symptoms {
-            let counts =
-                |row: usize| symptoms[row].intersects(wanted.any) && self.counts(declared_at[row], wanted.days);
-            named.add_where(persons, wanted.rule, counts);
+            named.add_where(persons, wanted.rule, |row| self.wants(wanted, symptoms[row], declared_at[row]));
         }
         if !self.areas.declared.is_empty() {
             let came_from = &facts.came_from[rows.clone()];
-            let rules = |row: usize| came_from[row].map_or(RuleMask::EMPTY, |region| self.areas.of(region));
+            let rules = |row: usize| came_from[row].map_or(RuleMask::EMPTY, |region| self.moment.strata.reach(region));
             named.add_each(persons, self.areas.declared, rules);
         }
         if !self.areas.residence.is_empty() {
             let residence = &facts.residence[rows];
-            named.add_each(persons, self.areas.residence, |row| self.areas.of(residence[row]));
+            named.add_each(persons, self.areas.residence, |row| self.moment.strata.reach(residence[row]));
         }
     }
 
     fn checkins(&self, people: Range<usize>, named: &mut Named<'_>) {
-        let checkins = &self.facts.checkins;
+        let (facts, checkins) = (self.moment.facts, &self.moment.facts.checkins);
+        let rows = facts.checkins_of.span(people);
+        let (persons, symptoms) = (&checkins.person[rows.clone()], &checkins.symptoms[rows.clone()]);
+        let (celsius, reported_at) = (&checkins.temperature_c[rows.clone()], &checkins.reported_at[rows]);
         for wanted in &self.symptoms {
-            let rows = self.facts.checkins_of.span(people.clone());
-            let (persons, symptoms) = (&checkins.person[rows.clone()], &checkins.symptoms[rows.clone()]);
-            let (celsius, reported_at) = (&checkins.temperature_c[rows.clone()], &checkins.reported_at[rows]);
-            // No temperature is at or above NaN.
-            let fever = if wanted.any.contains(Symptom::Fever) { self.fever_celsius } else { f64::NAN };
             named.add_where(persons, wanted.rule, |row| {
-                (symptoms[row].intersects(wanted.any) || celsius[row] >= fever)
-                    && self.counts(reported_at[row], wanted.days)
+                let fever = celsius[row] >= self.moment.program.fever_celsius;
+                self.wants(wanted, symptoms[row].with(Symptom::Fever, fever), reported_at[row])
             });
         }
     }
 
     fn stays(&self, people: Range<usize>, named: &mut Named<'_>) {
         if !self.areas.stays.is_empty() {
-            let rows = self.facts.stays_of.span(people);
-            let (regions, stays) = (&self.facts.stay_region[rows.clone()], &self.facts.stays);
+            let rows = self.moment.facts.stays_of.span(people);
+            let (regions, stays) = (&self.moment.facts.stay_region[rows.clone()], &self.moment.facts.stays);
             let (persons, left_at) = (&stays.person[rows.clone()], &stays.left_at[rows]);
             named.add_each(persons, self.areas.stays, |row| {
-                let rules = self.areas.of(regions[row]);
+                let rules = self.moment.strata.reach(regions[row]);
                 let counts = !rules.is_empty() && self.counts(left_at[row], self.areas.stays_days);
                 if counts { rules } else { RuleMask::EMPTY }
             });
@@ -190,9 +169,9 @@ impl<'a> Sieve<'a> {
 
     fn tests(&self, people: Range<usize>, named: &mut Named<'_>) {
         if !self.positive_tests.is_empty() {
-            let rows = self.facts.tests_of.span(people);
-            let results = &self.facts.tests.result[rows.clone()];
-            let persons = &self.facts.tests.person[rows];
+            let rows = self.moment.facts.tests_of.span(people);
+            let results = &self.moment.facts.tests.result[rows.clone()];
+            let persons = &self.moment.facts.tests.person[rows];
             named.add_where(persons, self.positive_tests, |row| results[row] == TestResult::Positive);
         }
     }

@@ -14,7 +14,7 @@ use super::exposure::{self, Exposures};
 use super::moment::Moment;
 use crate::facts::{Bitmap, Facts, Sparse, insert_bit};
 use crate::limits::{PEOPLE_PER_TASK, WORDS_PER_TASK};
-use crate::model::{Level, PersonId, RegionId, RuleId, Timestamp};
+use crate::model::{Level, PersonId, Region, RegionId, RuleId, RuleMask, Timestamp};
 use crate::rules::{Cause, ContactRule, Program};
 
 /// Who is exposed under one first-degree rule.
@@ -38,8 +38,6 @@ struct Stratum {
     exposed: Exposed,
     /// Of a rule of the second degree: who has met one of those exposed in the first.
     met: Bitmap,
-    /// Of a rule on areas: numbers of regions that are at a level that counts, or may be later.
-    reach: Bitmap,
 }
 
 /// The strata at one instant.
@@ -47,6 +45,8 @@ pub(super) struct Strata {
     pub(super) at: Timestamp,
     pub(super) levels: Vec<Option<Level>>,
     changing: Bitmap,
+    /// By region: the rules on areas that count a level that it is at, or may be at later.
+    reach: Vec<RuleMask>,
     rules: Vec<Stratum>,
 }
 
@@ -57,20 +57,13 @@ impl Strata {
         let levels = numbers().into_par_iter().map(|number| facts.regions.level_at(code(number), at)).collect();
         let changes = numbers().filter(|&number| facts.regions.may_change_after(code(number), at));
         let changing = Bitmap::of(facts.regions.len(), changes.map(|number| number as usize));
-        let mut strata = Self { at, levels, changing, rules: Vec::new() };
+        let reach = numbers().into_par_iter().map(|number| reach_of(facts, program, code(number), at)).collect();
+        let mut strata = Self { at, levels, changing, reach, rules: Vec::new() };
         strata.rules.resize_with(program.rules.len(), Stratum::default);
         for (id, rule) in program.numbered() {
-            match &rule.cause {
-                Cause::Contact(contact) => {
-                    let exposed = find_exposed(&Moment::new(facts, program, &strata, at), contact);
-                    strata.rules[usize::from(id.0)].exposed = exposed;
-                }
-                Cause::Area { levels, .. } => {
-                    let reach = numbers().filter(|&number| facts.regions.may_reach(code(number), *levels, at));
-                    let reach = Bitmap::of(facts.regions.len(), reach.map(|number| number as usize));
-                    strata.rules[usize::from(id.0)].reach = reach;
-                }
-                _ => {}
+            if let Cause::Contact(contact) = &rule.cause {
+                let exposed = find_exposed(&Moment::new(facts, program, &strata, at), contact);
+                strata.rules[usize::from(id.0)].exposed = exposed;
             }
         }
         for (id, rule) in program.numbered() {
@@ -86,9 +79,9 @@ impl Strata {
         self.changing.contains(region.index())
     }
 
-    /// Regions that are at a level that a rule on areas counts, or may be later.
-    pub(super) fn reach(&self, rule: RuleId) -> &Bitmap {
-        &self.rules[usize::from(rule.0)].reach
+    /// The rules on areas that count a level that a region is at, or may be at later.
+    pub(super) fn reach(&self, region: RegionId) -> RuleMask {
+        self.reach[region.index()]
     }
 
     /// Who may ever be exposed under a rule about contacts of either degree.
@@ -101,6 +94,16 @@ impl Strata {
     pub(super) fn exposed(&self, rule: RuleId) -> &Exposed {
         &self.rules[usize::from(rule.0)].exposed
     }
+}
+
+fn reach_of(facts: &Facts, program: &Program, region: Region, at: Timestamp) -> RuleMask {
+    let mut rules = RuleMask::EMPTY;
+    for (id, rule) in program.numbered() {
+        if matches!(rule.cause, Cause::Area { levels, .. } if facts.regions.may_reach(region, levels, at)) {
+            rules.insert(id);
+        }
+    }
+    rules
 }
 
 /// Exposures under a rule: who has any is found from the cases' side, then all of theirs are summed up.

@@ -46,7 +46,10 @@ impl Bitmap {
     /// # Panics
     /// If the bounds differ.
     pub fn unite(&mut self, other: &Self) {
-        unite_words(&mut self.words, &other.words);
+        assert_eq!(self.words.len(), other.words.len(), "sets of one bound");
+        for (word, other) in self.words.iter_mut().zip(&other.words) {
+            *word |= other;
+        }
     }
 
     /// Bit `i % 64` of word `i / 64` says whether `i` is in the set.
@@ -77,17 +80,6 @@ impl Bitmap {
 /// Sets bit `id` of some words.
 pub fn insert_bit(words: &mut [u64], id: usize) {
     words[id / WORD] |= 1 << (id % WORD);
-}
-
-/// Adds all bits of `other` to some words.
-///
-/// # Panics
-/// If the lengths differ.
-pub fn unite_words(words: &mut [u64], other: &[u64]) {
-    assert_eq!(words.len(), other.len(), "sets of one bound");
-    for (word, other) in words.iter_mut().zip(other) {
-        *word |= other;
-    }
 }
 
 #[cfg(test)]

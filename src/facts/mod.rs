@@ -14,7 +14,7 @@ mod cluster;
 mod group;
 mod regions;
 
-pub use bitmap::{Bitmap, insert_bit, unite_words};
+pub use bitmap::{Bitmap, insert_bit};
 pub use group::{Offsets, Sparse};
 pub use regions::Regions;
 

@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+
 use super::batches::change_batches;
 use super::format::{OutputFormat, write_batches};
 use super::staged::{SinkError, Staged};
@@ -34,6 +37,21 @@ impl Destination<'_> {
         self.dir.join(format!("{output}.{}", self.format.extension()))
     }
 
+    /// Writes an output beside its final name; `interrupted` is asked now and then.
+    ///
+    /// # Errors
+    /// See [`write_batches`].
+    pub fn stage(
+        &self,
+        output: &str,
+        schema: &SchemaRef,
+        batches: &[impl Fn() -> RecordBatch + Sync],
+        interrupted: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Staged, SinkError> {
+        let path = self.path_of(output);
+        Staged::write(&path, |out| write_batches(out, &path, self.format, schema, batches, interrupted))
+    }
+
     /// Writes changes beside their final name. They are of a batch run: the position is 0.
     ///
     /// # Errors
@@ -46,10 +64,6 @@ impl Destination<'_> {
         as_of: Timestamp,
         interrupted: &(dyn Fn() -> bool + Sync),
     ) -> Result<Staged, SinkError> {
-        let path = self.path_of(output);
-        Staged::write(&path, |out| {
-            let batches = change_batches(changes, lists, as_of, 0);
-            write_batches(out, &path, self.format, &changes_schema(), &batches, interrupted)
-        })
+        self.stage(output, &changes_schema(), &change_batches(changes, lists, as_of, 0), interrupted)
     }
 }

@@ -17,7 +17,7 @@ use rayon::prelude::*;
 
 pub use listings::{Edit, NotListed};
 
-use crate::diff::{Change, State, Tally, Transition};
+use crate::diff::{Change, State, Tally, Transition, number_mask};
 use crate::evaluate::{self, Codes};
 use crate::facts::Facts;
 use crate::limits::PEOPLE_PER_TASK;
@@ -93,7 +93,7 @@ impl<'a> Whatif<'a> {
         for ((before, after, district), count) in counts {
             let colour = |side: Side| side.map(|(colour, _)| colour);
             let [old, new] = [(before, whatif.program), (after, candidate.program)]
-                .map(|(side, program)| state(side, |mask| number(program, mask, &mut lists)));
+                .map(|(side, program)| state(side, |mask| number_mask(program, mask, &mut lists)));
             outcome.tally.add(old, new, count, &lists);
             if let Some(district) = district {
                 let transitions = outcome.by_district.entry(district).or_default();
@@ -118,7 +118,7 @@ impl<'a> Whatif<'a> {
         let changed: Vec<(PersonId, Side, Side)> = changed.collect();
         let mut numbers: [HashMap<RuleMask, ListId>; 2] = [HashMap::new(), HashMap::new()];
         let mut state_of = |at: usize, program: &Program, side: Side| {
-            state(side, |mask| *numbers[at].entry(mask).or_insert_with(|| number(program, mask, lists)))
+            state(side, |mask| *numbers[at].entry(mask).or_insert_with(|| number_mask(program, mask, lists)))
         };
         let change = |(person, before, after)| Change {
             person: self.facts.names.person(person),
@@ -168,10 +168,6 @@ impl<'a> Whatif<'a> {
 
 fn state(side: Side, number: impl FnOnce(RuleMask) -> ListId) -> State {
     side.map(|(colour, reasons)| (colour, number(reasons)))
-}
-
-fn number(program: &Program, mask: RuleMask, lists: &mut ReasonLists) -> ListId {
-    lists.number(program.names(mask).map(str::to_owned).collect())
 }
 
 /// Rules of two sets as bits of one mask: those before as they are, those after where their id is, or above all before.
