@@ -30,6 +30,8 @@ pub const TEXT_LINE_BYTES_MAX: usize = 1 << 24;
 pub const TABLE_ROWS_MAX: usize = u32::MAX as usize / 2;
 /// People evaluated by one task of the pool: enough to hide its cost, few enough that threads finish together.
 pub const PEOPLE_PER_TASK: usize = 4_096;
+/// Stays at one place that a task of the pool holds against those of cases.
+pub const STAYS_PER_TASK: usize = 1_024;
 /// Rows of one state that a task of the pool merges with those of another.
 pub const MERGE_ROWS: usize = 16_384;
 /// Words of a set of persons that belong to one task, so that tasks fill a set side by side.

@@ -7,9 +7,10 @@
 //! ruled out later, a window that moves. It may be raised needlessly, never wrongly left out.
 
 use super::moment::Moment;
+use crate::facts::{Facts, PlaceStay};
 use crate::model::facts::{Case, TableColumns as _};
-use crate::model::time::MICROS_PER_MINUTE;
-use crate::model::{EnumSet, Outcome, PersonId, PlaceId, RuleId, Setting, Timestamp};
+use crate::model::time::{MICROS_PER_MINUTE, MICROS_PER_SECOND};
+use crate::model::{EnumSet, Outcome, PersonId, RuleId, Setting, Timestamp};
 use crate::rules::{Cause, ContactRule};
 
 /// The exposures of a person under a rule, summed up.
@@ -33,6 +34,16 @@ impl Exposures {
     /// Whether any counts or may count later.
     pub(super) fn possible(&self) -> bool {
         self.counted.is_some() || self.volatile
+    }
+
+    /// Both, summed up.
+    pub(super) fn and(self, other: Self) -> Self {
+        let counted = match (self.counted, other.counted) {
+            (Some(mine), Some(theirs)) => Some((mine.0.min(theirs.0), mine.1.max(theirs.1))),
+            (mine, theirs) => mine.or(theirs),
+        };
+        let (earliest, volatile) = (self.earliest.min(other.earliest), self.volatile | other.volatile);
+        Self { counted, earliest, volatile }
     }
 
     fn count(&mut self, exposure: Timestamp) {
@@ -89,9 +100,18 @@ fn by_contact(moment: &Moment<'_>, rule: &ContactRule, person: PersonId, found: 
     for end in facts.contacts_of.range(person.index()) {
         let other = facts.neighbours[end];
         if facts.cases_of.contains(other.index()) {
-            meet_in_contact(moment, rule, other, facts.contact_rows[end], found);
+            let (setting, met) = contact_at(facts, end);
+            meet_in_contact(moment, rule, other, setting, met, found);
         }
     }
+}
+
+/// Where and when the contact at one of its ends took place.
+pub(super) fn contact_at(facts: &Facts, end: usize) -> (Setting, Span) {
+    let (row, contacts) = (facts.contact_rows[end] as usize, &facts.contacts);
+    let started_at = contacts.started_at[row];
+    let ended_at = started_at.plus_micros(i64::from(contacts.duration_s[row]) * MICROS_PER_SECOND);
+    (contacts.setting[row], Span { from: started_at, to: ended_at })
 }
 
 /// Counts the exposures of one contact with a case.
@@ -99,13 +119,12 @@ pub(super) fn meet_in_contact(
     moment: &Moment<'_>,
     rule: &ContactRule,
     case: PersonId,
-    contact_row: u32,
+    setting: Setting,
+    met: Span,
     found: &mut Exposures,
 ) {
-    let contact = moment.facts.contacts.row(contact_row as usize);
-    if wants(rule.settings, contact.setting) {
-        let span = Span { from: contact.started_at, to: contact.ended_at() };
-        meet_cases(moment, rule, case, span, span.to, found);
+    if wants(rule.settings, setting) {
+        meet_cases(moment, rule, case, met, met.to, found);
     }
 }
 
@@ -115,30 +134,28 @@ pub(super) fn wants(settings: Option<EnumSet<Setting>>, setting: Setting) -> boo
 
 fn by_place(moment: &Moment<'_>, rule: &ContactRule, person: PersonId, found: &mut Exposures) {
     let facts = moment.facts;
-    let rows = facts.stays_of.range(person.index());
-    for (row, place) in rows.clone().zip(&facts.stays.place[rows]) {
-        if let Some(place) = place.filter(|place| facts.case_stays_of.contains(place.index())) {
-            meet_at_place(moment, rule, row, place, found);
+    for row in facts.stays_of.range(person.index()) {
+        let Some(place) = facts.stays.place[row] else { continue };
+        let theirs = facts.case_stays_of.range(place.index());
+        if !theirs.is_empty() {
+            meet_at_place(moment, rule, &facts.place_stay(row), &facts.case_stays[theirs], found);
         }
     }
 }
 
-/// Counts the exposures of one stay, at a place where cases have been.
+/// Counts the exposures of one stay, at a place at which cases stayed.
 pub(super) fn meet_at_place(
     moment: &Moment<'_>,
     rule: &ContactRule,
-    row: usize,
-    place: PlaceId,
+    stay: &PlaceStay,
+    case_stays: &[PlaceStay],
     found: &mut Exposures,
 ) {
-    let (facts, stays) = (moment.facts, &moment.facts.stays);
-    let mine = Span { from: stays.entered_at[row], to: stays.left_at[row] };
-    for theirs in &facts.case_stays[facts.case_stays_of.range(place.index())] {
+    let mine = Span { from: stay.entered_at, to: stay.left_at };
+    // In the order of `entered_at`: past the first that comes when I have left nobody is met.
+    for theirs in case_stays.iter().take_while(|theirs| theirs.entered_at < mine.to) {
         let both = mine.and(Span { from: theirs.entered_at, to: theirs.left_at });
-        if both.lasts(rule.min_minutes)
-            && theirs.person != stays.person[row]
-            && near(rule.rows, stays.row[row], theirs.row)
-        {
+        if both.lasts(rule.min_minutes) && theirs.person != stay.person && near(rule.rows, stay.row, theirs.row) {
             meet_cases(moment, rule, theirs.person, both, mine.to.max(theirs.left_at), found);
         }
     }
@@ -201,9 +218,8 @@ pub(super) fn second_degree(
     for end in facts.contacts_of.range(person.index()) {
         let other = facts.neighbours[end];
         let Some(base) = exposed.of(other) else { continue };
-        let contact = facts.contacts.row(facts.contact_rows[end] as usize);
-        let met = Span { from: contact.started_at, to: contact.ended_at() };
-        if !wants(settings, contact.setting) || met.to <= base.earliest || met.to <= moment.counted_after {
+        let (setting, met) = contact_at(facts, end);
+        if !wants(settings, setting) || met.to <= base.earliest || met.to <= moment.counted_after {
             continue;
         }
         // The other's window moves as exposures come and go and quarantines begin: any such meeting may count later, or not

@@ -8,7 +8,7 @@
 //!
 //! Cost: one evaluation an instant; few people are volatile, and few instants lie before the change.
 
-use super::exposure::{Span, infectious, near, wants};
+use super::exposure::{Span, contact_at, infectious, near, wants};
 use super::moment::Moment;
 use super::person::{State, state};
 use crate::model::facts::TableColumns as _;
@@ -19,22 +19,9 @@ use crate::rules::{Cause, ContactRule, Release};
 /// The first instant after the moment at which the person's state differs from `now`; `NEVER` if there is none.
 pub(super) fn next_change(moment: &Moment<'_>, person: PersonId, rules: RuleMask, now: &State) -> Timestamp {
     let mut instants = Instants { moment: *moment, found: Vec::new() };
-    instants.own_facts(person);
-    instants.levels(person);
+    instants.standing(person);
     for id in rules.iter() {
-        match &moment.program.rule(id).cause {
-            Cause::Contact(contact) => {
-                for exposure in instants.first_degree(contact, person) {
-                    instants.trigger(exposure, contact.release);
-                }
-            }
-            Cause::SecondContact { through, settings, release, .. } => {
-                if let Cause::Contact(first) = &moment.program.rule(*through).cause {
-                    instants.second_degree(*through, first, *settings, *release, person);
-                }
-            }
-            _ => {}
-        }
+        instants.cause(&moment.program.rule(id).cause, person);
     }
     let Instants { mut found, .. } = instants;
     found.sort_unstable();
@@ -66,69 +53,11 @@ impl Instants<'_> {
         self.push(self.moment.dropped_at(at));
     }
 
-    /// As [`Self::trigger`], for every rule whose trigger comes from the person's own facts.
-    fn own_trigger(&mut self, at: Timestamp) {
-        let program = self.moment.program;
-        for rule in &program.rules {
-            match &rule.cause {
-                Cause::Area { release, .. }
-                | Cause::Declared { release, .. }
-                | Cause::Symptoms { release, .. }
-                | Cause::Test { release } => self.trigger(at, *release),
-                Cause::Untested { days } => self.push(at.plus_days(*days)),
-                _ => {}
-            }
-        }
-    }
-
-    /// A health report: besides triggering, its day leaves the windows of retention and of reporting.
-    fn report(&mut self, at: Timestamp) {
-        let program = self.moment.program;
-        let day = at.local_day(program.utc_offset);
-        self.push(at);
-        self.own_trigger(at);
-        self.push(self.moment.day_leaves(day, program.retention_days));
-        for rule in &program.rules {
-            if let Cause::Unreported { days } = rule.cause {
-                self.push(self.moment.day_leaves(day, days));
-            }
-        }
-    }
-
-    fn own_facts(&mut self, person: PersonId) {
+    /// Instants that matter whatever the rule: another declaration comes to stand, the white list takes or drops the person.
+    fn standing(&mut self, person: PersonId) {
         let facts = self.moment.facts;
         for row in facts.declarations_of.range(person.index()) {
-            self.report(facts.declarations.declared_at[row]);
-            if let Some(arrived_at) = facts.declarations.arrived_at[row] {
-                self.own_trigger(arrived_at);
-            }
-        }
-        for row in facts.checkins_of.range(person.index()) {
-            self.report(facts.checkins.reported_at[row]);
-        }
-        for row in facts.tests_of.range(person.index()) {
-            self.own_trigger(facts.tests.sampled_at[row]);
-            self.push(facts.tests.resulted_at[row]);
-        }
-        for row in facts.stays_of.range(person.index()) {
-            self.stay(row);
-        }
-        for row in facts.cases_of.range(person.index()) {
-            self.push(facts.cases.reported_at[row]);
-            self.push(facts.cases.outcome_at[row]);
-            for rule in &self.moment.program.rules {
-                if let Cause::Case { convalescence_days, .. } = rule.cause {
-                    self.push(facts.cases.outcome_at[row].plus_days(convalescence_days));
-                }
-            }
-        }
-        for row in facts.quarantines_of.range(person.index()) {
-            self.push(facts.quarantines.started_at[row]);
-            self.push(facts.quarantines.ended_at[row]);
-        }
-        for row in facts.findings_of.range(person.index()) {
-            self.push(facts.findings.found_at[row]);
-            self.push(facts.findings.lifted_at[row]);
+            self.push(facts.declarations.declared_at[row]);
         }
         for row in facts.whitelist_of.range(person.index()) {
             self.push(facts.whitelist.from_at[row]);
@@ -136,16 +65,121 @@ impl Instants<'_> {
         }
     }
 
-    fn stay(&mut self, row: usize) {
-        let stays = &self.moment.facts.stays;
-        let entered_at = stays.entered_at[row];
-        self.push(entered_at);
-        self.own_trigger(stays.left_at[row]);
-        for rule in &self.moment.program.rules {
-            if let Cause::Area { min_minutes, .. } = rule.cause {
-                self.push(entered_at.plus_micros(i64::from(min_minutes) * MICROS_PER_MINUTE));
+    /// Instants that matter to a cause.
+    fn cause(&mut self, cause: &Cause, person: PersonId) {
+        let facts = self.moment.facts;
+        match *cause {
+            Cause::Case { convalescence_days, .. } => {
+                for row in facts.cases_of.range(person.index()) {
+                    self.push(facts.cases.reported_at[row]);
+                    self.push(facts.cases.outcome_at[row]);
+                    self.push(facts.cases.outcome_at[row].plus_days(convalescence_days));
+                }
+            }
+            Cause::Quarantine { .. } => {
+                for row in facts.quarantines_of.range(person.index()) {
+                    self.push(facts.quarantines.started_at[row]);
+                    self.push(facts.quarantines.ended_at[row]);
+                }
+            }
+            Cause::Finding => {
+                for row in facts.findings_of.range(person.index()) {
+                    self.push(facts.findings.found_at[row]);
+                    self.push(facts.findings.lifted_at[row]);
+                }
+            }
+            Cause::Contact(ref contact) => {
+                for exposure in self.first_degree(contact, person) {
+                    self.trigger(exposure, contact.release);
+                }
+                self.release(contact.release, person);
+            }
+            Cause::SecondContact { through, settings, release, .. } => {
+                if let Cause::Contact(first) = &self.moment.program.rule(through).cause {
+                    self.second_degree(through, first, settings, release, person);
+                }
+                self.release(release, person);
+            }
+            Cause::Area { min_minutes, release, .. } => {
+                self.areas(min_minutes, release, person);
+                self.release(release, person);
+            }
+            Cause::Declared { release, .. } => {
+                for row in facts.declarations_of.range(person.index()) {
+                    self.trigger(facts.declarations.declared_at[row], release);
+                }
+                self.release(release, person);
+            }
+            Cause::Symptoms { release, .. } => {
+                self.reports(person, |instants, at| instants.trigger(at, release));
+                self.release(release, person);
+            }
+            Cause::Test { release } => {
+                for row in facts.tests_of.range(person.index()) {
+                    self.trigger(facts.tests.sampled_at[row], release);
+                }
+                self.results(person);
+                self.release(release, person);
+            }
+            Cause::Untested { days } => {
+                for row in facts.tests_of.range(person.index()) {
+                    self.push(facts.tests.sampled_at[row].plus_days(days));
+                }
+                self.results(person);
+            }
+            Cause::Unreported { days } => self.reports(person, |instants, at| {
+                let day = at.local_day(instants.moment.program.utc_offset);
+                instants.push(instants.moment.day_leaves(day, days));
+            }),
+        }
+    }
+
+    /// Instants that matter to a release, besides those counted from the trigger.
+    fn release(&mut self, release: Release, person: PersonId) {
+        if release.clean_days > 0 {
+            self.reports(person, |_, _| {});
+        }
+        if release.negative_tests > 0 {
+            self.results(person);
+        }
+    }
+
+    /// Health reports: each is made, and its day falls out of retention; `also` is told of each.
+    fn reports(&mut self, person: PersonId, also: impl Fn(&mut Self, Timestamp)) {
+        let (facts, program) = (self.moment.facts, self.moment.program);
+        let declared = &facts.declarations.declared_at[facts.declarations_of.range(person.index())];
+        let reported = &facts.checkins.reported_at[facts.checkins_of.range(person.index())];
+        for &at in declared.iter().chain(reported) {
+            self.push(at);
+            self.push(self.moment.day_leaves(at.local_day(program.utc_offset), program.retention_days));
+            also(self, at);
+        }
+    }
+
+    /// Tests whose result is still to come.
+    fn results(&mut self, person: PersonId) {
+        let facts = self.moment.facts;
+        for row in facts.tests_of.range(person.index()) {
+            self.push(facts.tests.resulted_at[row]);
+        }
+    }
+
+    /// Stays and what the declarations say, and the levels of their regions.
+    fn areas(&mut self, min_minutes: u32, release: Release, person: PersonId) {
+        let facts = self.moment.facts;
+        for row in facts.stays_of.range(person.index()) {
+            let entered_at = facts.stays.entered_at[row];
+            self.push(entered_at);
+            self.push(entered_at.plus_micros(i64::from(min_minutes) * MICROS_PER_MINUTE));
+            self.trigger(facts.stays.left_at[row], release);
+        }
+        for row in facts.declarations_of.range(person.index()) {
+            self.trigger(facts.declarations.declared_at[row], release);
+            if let Some(arrived_at) = facts.declarations.arrived_at[row] {
+                self.trigger(arrived_at, release);
             }
         }
+        self.levels(person);
     }
 
     /// Where the level of a region that the person's facts name begins or ends. A stay's or residence's trigger may be any
@@ -181,10 +215,9 @@ impl Instants<'_> {
                 if !facts.cases_of.contains(other.index()) {
                     continue;
                 }
-                let contact = facts.contacts.row(facts.contact_rows[end] as usize);
-                if wants(rule.settings, contact.setting) {
-                    self.push(contact.ended_at());
-                    let met = Span { from: contact.started_at, to: contact.ended_at() };
+                let (setting, met) = contact_at(facts, end);
+                if wants(rule.settings, setting) {
+                    self.push(met.to);
                     self.overlaps(rule, other, met, &mut exposures);
                 }
             }
@@ -242,11 +275,11 @@ impl Instants<'_> {
             // Whom the strata do not name is not exposed now and cannot be later; who was met before the first exposure that
             // may ever count does not pass it on.
             let Some(base) = self.moment.strata.exposed(through).of(other) else { continue };
-            let contact = facts.contacts.row(facts.contact_rows[end] as usize);
-            if !wants(settings, contact.setting) || contact.ended_at() <= base.earliest {
+            let (setting, met) = contact_at(facts, end);
+            if !wants(settings, setting) || met.to <= base.earliest {
                 continue;
             }
-            self.trigger(contact.ended_at(), release);
+            self.trigger(met.to, release);
             let exposures = self.first_degree(first, other);
             for exposure in exposures {
                 self.push(exposure);

@@ -14,7 +14,9 @@ use std::ops::Range;
 
 use super::moment::Moment;
 use crate::facts::Bitmap;
-use crate::model::{Admission, ClosedEnum, EnumSet, PersonId, RuleId, RuleMask, Symptom, TestResult, Timestamp};
+use crate::model::{
+    Admission, ClosedEnum, EnumSet, PersonId, RegionId, RuleId, RuleMask, Symptom, TestResult, Timestamp,
+};
 use crate::rules::{Cause, Release};
 
 /// What names a rule for a person, under one program at one moment.
@@ -100,7 +102,7 @@ impl<'a> Sieve<'a> {
         named.fill(self.everybody);
         let words = people.start / 64..people.end.div_ceil(64);
         for (rule, set) in &self.sets {
-            set.ids_in(words.clone()).for_each(|person| named.add(person, RuleMask::of(*rule)));
+            set.ids_in(words.clone()).for_each(|person| named.add_at(person - people.start, RuleMask::of(*rule)));
         }
         self.declarations(people.clone(), named);
         self.checkins(people.clone(), named);
@@ -113,66 +115,121 @@ impl<'a> Sieve<'a> {
         trigger.plus_days(days) > self.moment.at
     }
 
-    /// Whether flags given at an instant are wanted and still count.
-    fn wants<E: ClosedEnum>(&self, wanted: &Wanted<E>, flags: EnumSet<E>, at: Timestamp) -> bool {
-        flags.intersects(wanted.any) && self.counts(at, wanted.days)
-    }
-
     fn declarations(&self, people: Range<usize>, named: &mut Named<'_>) {
         let (facts, declarations) = (self.moment.facts, &self.moment.facts.declarations);
         let rows = facts.declarations_of.span(people);
         let (persons, declared_at) = (&declarations.person[rows.clone()], &declarations.declared_at[rows.clone()]);
-        let admissions = &declarations.admissions[rows.clone()];
         for wanted in &self.admissions {
-            named.add_where(persons, wanted.rule, |row| self.wants(wanted, admissions[row], declared_at[row]));
+            self.flags(wanted, &declarations.admissions[rows.clone()], persons, declared_at, named);
         }
-        let symptoms = &declarations.symptoms[rows.clone()];
         for wanted in &self.symptoms {
-            named.add_where(persons, wanted.rule, |row| self.wants(wanted, symptoms[row], declared_at[row]));
+            self.flags(wanted, &declarations.symptoms[rows.clone()], persons, declared_at, named);
         }
+        let reach = |region| self.moment.strata.reach(region);
         if !self.areas.declared.is_empty() {
-            let came_from = &facts.came_from[rows.clone()];
-            let rules = |row: usize| came_from[row].map_or(RuleMask::EMPTY, |region| self.moment.strata.reach(region));
-            named.add_each(persons, self.areas.declared, rules);
+            let rules = |region: Option<RegionId>| region.map_or(RuleMask::EMPTY, reach).and(self.areas.declared);
+            each_hit(
+                &facts.came_from[rows.clone()],
+                |region| !rules(region).is_empty(),
+                |row, region| {
+                    named.add(persons[row], rules(region));
+                },
+            );
         }
         if !self.areas.residence.is_empty() {
-            let residence = &facts.residence[rows];
-            named.add_each(persons, self.areas.residence, |row| self.moment.strata.reach(residence[row]));
+            let rules = |region| reach(region).and(self.areas.residence);
+            each_hit(
+                &facts.residence[rows],
+                |region| !rules(region).is_empty(),
+                |row, region| {
+                    named.add(persons[row], rules(region));
+                },
+            );
         }
     }
 
+    /// Names a rule where flags are wanted and still count.
+    fn flags<E: ClosedEnum>(
+        &self,
+        wanted: &Wanted<E>,
+        flags: &[EnumSet<E>],
+        persons: &[PersonId],
+        given_at: &[Timestamp],
+        named: &mut Named<'_>,
+    ) {
+        each_hit(
+            flags,
+            |flags| flags.intersects(wanted.any),
+            |row, _| {
+                if self.counts(given_at[row], wanted.days) {
+                    named.add(persons[row], wanted.rule);
+                }
+            },
+        );
+    }
+
     fn checkins(&self, people: Range<usize>, named: &mut Named<'_>) {
-        let (facts, checkins) = (self.moment.facts, &self.moment.facts.checkins);
-        let rows = facts.checkins_of.span(people);
-        let (persons, symptoms) = (&checkins.person[rows.clone()], &checkins.symptoms[rows.clone()]);
-        let (celsius, reported_at) = (&checkins.temperature_c[rows.clone()], &checkins.reported_at[rows]);
+        let checkins = &self.moment.facts.checkins;
+        let rows = self.moment.facts.checkins_of.span(people);
+        let (persons, reported_at) = (&checkins.person[rows.clone()], &checkins.reported_at[rows.clone()]);
         for wanted in &self.symptoms {
-            named.add_where(persons, wanted.rule, |row| {
-                let fever = celsius[row] >= self.moment.program.fever_celsius;
-                self.wants(wanted, symptoms[row].with(Symptom::Fever, fever), reported_at[row])
-            });
+            self.flags(wanted, &checkins.symptoms[rows.clone()], persons, reported_at, named);
+            if wanted.any.contains(Symptom::Fever) {
+                let fever = self.moment.program.fever_celsius;
+                each_hit(
+                    &checkins.temperature_c[rows.clone()],
+                    |celsius| celsius >= fever,
+                    |row, _| {
+                        if self.counts(reported_at[row], wanted.days) {
+                            named.add(persons[row], wanted.rule);
+                        }
+                    },
+                );
+            }
         }
     }
 
     fn stays(&self, people: Range<usize>, named: &mut Named<'_>) {
-        if !self.areas.stays.is_empty() {
-            let rows = self.moment.facts.stays_of.span(people);
-            let (regions, stays) = (&self.moment.facts.stay_region[rows.clone()], &self.moment.facts.stays);
-            let (persons, left_at) = (&stays.person[rows.clone()], &stays.left_at[rows]);
-            named.add_each(persons, self.areas.stays, |row| {
-                let rules = self.moment.strata.reach(regions[row]);
-                let counts = !rules.is_empty() && self.counts(left_at[row], self.areas.stays_days);
-                if counts { rules } else { RuleMask::EMPTY }
-            });
+        if self.areas.stays.is_empty() {
+            return;
         }
+        let (facts, stays) = (self.moment.facts, &self.moment.facts.stays);
+        let rows = facts.stays_of.span(people);
+        let (persons, left_at) = (&stays.person[rows.clone()], &stays.left_at[rows.clone()]);
+        let rules = |region| self.moment.strata.reach(region);
+        each_hit(
+            &facts.stay_region[rows],
+            |region| !rules(region).is_empty(),
+            |row, region| {
+                if self.counts(left_at[row], self.areas.stays_days) {
+                    named.add(persons[row], rules(region));
+                }
+            },
+        );
     }
 
     fn tests(&self, people: Range<usize>, named: &mut Named<'_>) {
-        if !self.positive_tests.is_empty() {
-            let rows = self.moment.facts.tests_of.span(people);
-            let results = &self.moment.facts.tests.result[rows.clone()];
-            let persons = &self.moment.facts.tests.person[rows];
-            named.add_where(persons, self.positive_tests, |row| results[row] == TestResult::Positive);
+        if self.positive_tests.is_empty() {
+            return;
+        }
+        let tests = &self.moment.facts.tests;
+        let rows = self.moment.facts.tests_of.span(people);
+        let persons = &tests.person[rows.clone()];
+        each_hit(
+            &tests.result[rows],
+            |result| result == TestResult::Positive,
+            |row, _| {
+                named.add(persons[row], self.positive_tests);
+            },
+        );
+    }
+}
+
+/// Tells of each row of a column whose value is a hit.
+fn each_hit<T: Copy>(column: &[T], is_hit: impl Fn(T) -> bool, mut hit: impl FnMut(usize, T)) {
+    for (row, &value) in column.iter().enumerate() {
+        if is_hit(value) {
+            hit(row, value);
         }
     }
 }
@@ -194,27 +251,13 @@ impl<'a> Named<'a> {
         self.rules.fill(rules);
     }
 
-    fn add(&mut self, person: usize, rules: RuleMask) {
-        let mask = &mut self.rules[person - self.first];
+    fn add(&mut self, person: PersonId, rules: RuleMask) {
+        self.add_at(person.index() - self.first, rules);
+    }
+
+    /// As [`Self::add`], for the `place`th of the people.
+    fn add_at(&mut self, place: usize, rules: RuleMask) {
+        let mask = &mut self.rules[place];
         *mask = mask.or(rules);
-    }
-
-    /// Adds `rules` for the persons of the rows that are hits.
-    fn add_where(&mut self, persons: &[PersonId], rules: RuleMask, hit: impl Fn(usize) -> bool) {
-        for (row, person) in persons.iter().enumerate() {
-            if hit(row) {
-                self.add(person.index(), rules);
-            }
-        }
-    }
-
-    /// Adds what each row names, among `rules`.
-    fn add_each(&mut self, persons: &[PersonId], rules: RuleMask, of_row: impl Fn(usize) -> RuleMask) {
-        for (row, person) in persons.iter().enumerate() {
-            let named = of_row(row).and(rules);
-            if !named.is_empty() {
-                self.add(person.index(), named);
-            }
-        }
     }
 }

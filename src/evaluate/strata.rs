@@ -1,19 +1,18 @@
 //! What is computed once for all persons: the level of each region, and who is exposed.
 //!
-//! The one idea: cases are few, so whoever is exposed is found from the cases' side, as one bit a person; exposures are summed up
-//! for those alone.
+//! The one idea: cases are few, so whoever is exposed is found from the cases' side, and nobody else is looked at.
 //!
 //! Invariant: whom the strata do not name as exposed is not exposed at any later instant either, if no further fact arrives.
 //!
-//! Cost: levels are one walk a numbered region; who met a case by contact is one visit a contact of a case, by place 4 bytes a
-//! stay and a visit a stay where a case has been; then one evaluation a person who is exposed.
+//! Cost: levels are one walk a numbered region; exposures are a pass over the contacts of cases and over the stays at places where
+//! a case has stayed, 32 bytes each, and a sort of those exposed.
 
 use rayon::prelude::*;
 
-use super::exposure::{self, Exposures};
+use super::exposure::{self, Exposures, Span};
 use super::moment::Moment;
-use crate::facts::{Bitmap, Facts, Sparse, insert_bit};
-use crate::limits::{PEOPLE_PER_TASK, WORDS_PER_TASK};
+use crate::facts::{Bitmap, Facts, Sparse};
+use crate::limits::{PEOPLE_PER_TASK, STAYS_PER_TASK};
 use crate::model::{Level, PersonId, Region, RegionId, RuleId, RuleMask, Timestamp};
 use crate::rules::{Cause, ContactRule, Program};
 
@@ -106,65 +105,46 @@ fn reach_of(facts: &Facts, program: &Program, region: Region, at: Timestamp) -> 
     rules
 }
 
-/// Exposures under a rule: who has any is found from the cases' side, then all of theirs are summed up.
+/// Exposures under a rule, found from the cases' side and summed up by person.
 fn find_exposed(moment: &Moment<'_>, rule: &ContactRule) -> Exposed {
-    let met = who_met_cases(moment, rule);
-    let words = met.words().len();
-    let words_of = |task: usize| task * WORDS_PER_TASK..words.min((task + 1) * WORDS_PER_TASK);
-    let found: Vec<(usize, Exposures)> = (0..words.div_ceil(WORDS_PER_TASK))
-        .into_par_iter()
-        .flat_map_iter(|task| met.ids_in(words_of(task)))
-        .map(|id| {
-            let person = PersonId(u32::try_from(id).expect("person ids are 32-bit"));
-            (id, exposure::first_degree(moment, rule, person))
-        })
-        .collect();
-    let rows = Sparse::of_ascending(moment.facts.people, found.iter().map(|&(id, _)| id));
-    Exposed { rows, exposures: found.into_iter().map(|(_, exposures)| exposures).collect() }
-}
-
-/// Who has an exposure that counts or may count later.
-fn who_met_cases(moment: &Moment<'_>, rule: &ContactRule) -> Bitmap {
     let facts = moment.facts;
-    let mut met = if rule.via_contact {
-        neighbours_where(facts, facts.cases_of.keys(), |case, end| {
+    let mut met: Vec<(PersonId, Exposures)> = Vec::new();
+    if rule.via_contact {
+        met.par_extend(facts.case_contacts.par_iter().filter_map(|contact| {
             let mut found = Exposures::default();
-            exposure::meet_in_contact(moment, rule, case, facts.contact_rows[end], &mut found);
-            found.possible()
-        })
-    } else {
-        Bitmap::new(facts.people)
-    };
-    if rule.via_place && !facts.case_stays.is_empty() {
-        met.words_mut().par_chunks_mut(WORDS_PER_TASK).enumerate().for_each(|(task, words)| {
-            let first = task * PEOPLE_PER_TASK;
-            let rows = facts.stays_of.span(first..facts.people.min(first + PEOPLE_PER_TASK));
-            for (row, place) in rows.clone().zip(&facts.stays.place[rows]) {
-                let Some(place) = place.filter(|place| facts.case_stays_of.contains(place.index())) else { continue };
-                let mut found = Exposures::default();
-                exposure::meet_at_place(moment, rule, row, place, &mut found);
-                if found.possible() {
-                    insert_bit(words, facts.stays.person[row].index() - first);
-                }
-            }
-        });
+            let span = Span { from: contact.started_at, to: contact.ended_at };
+            exposure::meet_in_contact(moment, rule, contact.case, contact.setting, span, &mut found);
+            found.possible().then_some((contact.person, found))
+        }));
     }
-    met
+    if rule.via_place {
+        let places = facts.case_stays_of.keys().par_iter().enumerate();
+        met.par_extend(places.flat_map(|(number, &place)| {
+            let case_stays = &facts.case_stays[facts.case_stays_of.range(place as usize)];
+            let stays = facts.shared_stays[facts.shared_stays_of.range(number)].par_iter().with_min_len(STAYS_PER_TASK);
+            stays.filter_map(move |stay| {
+                let mut found = Exposures::default();
+                exposure::meet_at_place(moment, rule, stay, case_stays, &mut found);
+                found.possible().then_some((stay.person, found))
+            })
+        }));
+    }
+    met.par_sort_unstable_by_key(|&(person, _)| person);
+    let summed = met.chunk_by(|one, other| one.0 == other.0).map(|of_one| {
+        let sum = |sum: Exposures, &(_, found): &(PersonId, Exposures)| sum.and(found);
+        (of_one[0].0, of_one.iter().fold(Exposures::default(), sum))
+    });
+    let (persons, exposures): (Vec<PersonId>, Vec<Exposures>) = summed.unzip();
+    let rows = Sparse::of_ascending(facts.people, persons.iter().map(|person| person.index()));
+    Exposed { rows, exposures }
 }
 
-/// The neighbours of some persons.
+/// The neighbours of some persons. Cost: a visit an end of a contact of theirs, a set a thread.
 fn neighbours_of(facts: &Facts, persons: &[u32]) -> Bitmap {
-    neighbours_where(facts, persons, |_, _| true)
-}
-
-/// The neighbours of some persons at those ends of contacts that are `wanted`. Cost: a visit an end, a set a thread.
-fn neighbours_where(facts: &Facts, persons: &[u32], wanted: impl Fn(PersonId, usize) -> bool + Sync) -> Bitmap {
     let empty = || Bitmap::new(facts.people);
     let insert = |mut set: Bitmap, &person: &u32| {
-        for end in facts.contacts_of.range(person as usize) {
-            if wanted(PersonId(person), end) {
-                set.insert(facts.neighbours[end].index());
-            }
+        for neighbour in &facts.neighbours[facts.contacts_of.range(person as usize)] {
+            set.insert(neighbour.index());
         }
         set
     };

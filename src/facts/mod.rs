@@ -12,10 +12,12 @@
 mod bitmap;
 mod cluster;
 mod group;
+mod meetings;
 mod regions;
 
 pub use bitmap::{Bitmap, insert_bit};
 pub use group::{Offsets, Sparse};
+pub use meetings::{CaseContact, PlaceStay};
 pub use regions::Regions;
 
 use std::ops::Range;
@@ -63,19 +65,6 @@ impl Names {
     }
 }
 
-/// What co-presence asks of a stay of a case: in one piece, since the stays at a place are of many persons.
-#[derive(Clone, Copy, Debug)]
-pub struct CaseStay {
-    /// The case.
-    pub person: PersonId,
-    /// Row of the seat, in a vehicle.
-    pub row: Option<u16>,
-    /// Begin.
-    pub entered_at: Timestamp,
-    /// End, `NEVER` if open.
-    pub left_at: Timestamp,
-}
-
 /// All facts, in the order of persons, with their indexes. Fields are public to the evaluators; nobody changes them.
 #[derive(Debug, Default)]
 pub struct Facts {
@@ -119,10 +108,16 @@ pub struct Facts {
     pub stays_of: Offsets,
     /// Number of each stay's region.
     pub stay_region: Vec<RegionId>,
-    /// Stays of persons who are cases, by place.
-    pub case_stays: Vec<CaseStay>,
+    /// Contacts of persons who are cases, from their side: one between two cases is there twice.
+    pub case_contacts: Vec<CaseContact>,
+    /// Stays of persons who are cases, by place and `entered_at`.
+    pub case_stays: Vec<PlaceStay>,
     /// Ranges of `case_stays`, by place.
     pub case_stays_of: Sparse,
+    /// All stays at the places at which a case has stayed, by place.
+    pub shared_stays: Vec<PlaceStay>,
+    /// Ranges of `shared_stays`, by the number of the place among the keys of `case_stays_of`.
+    pub shared_stays_of: Offsets,
     /// By person.
     pub tests: Tests,
     /// Ranges of `tests`.
@@ -184,7 +179,7 @@ impl Facts {
         facts.checkins_until = latest(&facts.checkins.reported_at);
         facts.tests_until = latest(&facts.tests.resulted_at);
         facts.number_regions();
-        facts.index_case_stays();
+        facts.index_meetings();
         facts
     }
 
@@ -199,22 +194,6 @@ impl Facts {
         self.stay_region = stays.region.par_iter().map(number).collect();
         self.residence = declarations.residence.par_iter().map(number).collect();
         self.came_from = declarations.came_from.par_iter().map(|region| region.as_ref().map(number)).collect();
-    }
-
-    fn index_case_stays(&mut self) {
-        let stays = &self.stays;
-        let rows = self.cases_of.keys().iter().flat_map(|&person| self.stays_of.range(person as usize));
-        let mut placed: Vec<(PlaceId, usize)> = rows.filter_map(|row| Some((stays.place[row]?, row))).collect();
-        placed.sort_unstable();
-        let keys = placed.iter().map(|(place, _)| place.index());
-        self.case_stays_of = Sparse::of_ascending(self.names.places.len(), keys);
-        let case_stay = |&(_, row): &(PlaceId, usize)| CaseStay {
-            person: stays.person[row],
-            row: stays.row[row],
-            entered_at: stays.entered_at[row],
-            left_at: stays.left_at[row],
-        };
-        self.case_stays = placed.iter().map(case_stay).collect();
     }
 
     /// The same facts under other listings. Cost: indexing those; nothing about persons is touched.

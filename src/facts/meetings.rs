@@ -1,0 +1,104 @@
+//! Where cases may have been met: their contacts, and the stays at places where they stayed.
+//!
+//! The one idea: cases are few, so what a rule about contacts reads is a small part of the contacts and stays; it is copied
+//! once into pieces that lie in the order in which they are read, whatever the rules and the instant will be.
+//!
+//! Cost: a visit a contact of a case, 4 bytes a stay and a visit a stay at such a place. Memory: 32 bytes each.
+
+use rayon::prelude::*;
+
+use super::{Facts, Offsets, Sparse};
+use crate::model::facts::TableColumns as _;
+use crate::model::{PersonId, PlaceId, Setting, Timestamp};
+
+/// A contact with a case, in one piece: the contacts of a case are with persons whose rows lie far apart.
+#[derive(Clone, Copy, Debug)]
+pub struct CaseContact {
+    /// The case.
+    pub case: PersonId,
+    /// The other.
+    pub person: PersonId,
+    /// Where.
+    pub setting: Setting,
+    /// Begin.
+    pub started_at: Timestamp,
+    /// End.
+    pub ended_at: Timestamp,
+}
+
+/// What co-presence asks of a stay, in one piece: the stays at a place are of many persons.
+#[derive(Clone, Copy, Debug)]
+pub struct PlaceStay {
+    /// Who.
+    pub person: PersonId,
+    /// Row of the seat, in a vehicle.
+    pub row: Option<u16>,
+    /// Begin.
+    pub entered_at: Timestamp,
+    /// End, `NEVER` if open.
+    pub left_at: Timestamp,
+}
+
+impl Facts {
+    /// Builds the indexes of this file; the tables are in order.
+    pub(super) fn index_meetings(&mut self) {
+        self.case_contacts = self.contacts_of_cases();
+        self.index_case_stays();
+        self.index_shared_stays();
+    }
+
+    fn contacts_of_cases(&self) -> Vec<CaseContact> {
+        let contacts_of = |&case: &u32| {
+            self.contacts_of.range(case as usize).map(move |end| {
+                let contact = self.contacts.row(self.contact_rows[end] as usize);
+                CaseContact {
+                    case: PersonId(case),
+                    person: self.neighbours[end],
+                    setting: contact.setting,
+                    started_at: contact.started_at,
+                    ended_at: contact.ended_at(),
+                }
+            })
+        };
+        self.cases_of.keys().par_iter().flat_map_iter(contacts_of).collect()
+    }
+
+    fn index_case_stays(&mut self) {
+        let rows = self.cases_of.keys().iter().flat_map(|&person| self.stays_of.range(person as usize));
+        let placed = rows.filter_map(|row| Some((self.stays.place[row]?, self.stays.entered_at[row], row)));
+        let mut placed: Vec<(PlaceId, Timestamp, usize)> = placed.collect();
+        placed.sort_unstable();
+        let keys = placed.iter().map(|(place, ..)| place.index());
+        self.case_stays_of = Sparse::of_ascending(self.names.places.len(), keys);
+        self.case_stays = placed.iter().map(|&(.., row)| self.place_stay(row)).collect();
+    }
+
+    fn index_shared_stays(&mut self) {
+        let shared = self.stays.place.par_iter().enumerate().filter_map(|(row, place)| {
+            let place = place.filter(|place| self.case_stays_of.contains(place.index()))?;
+            Some((place, row))
+        });
+        let mut shared: Vec<(PlaceId, usize)> = shared.collect();
+        shared.par_sort_unstable();
+        // Every place that is a key is met, if only by the case's own stay.
+        let mut begins = vec![0];
+        for stays in shared.chunk_by(|one, other| one.0 == other.0) {
+            let stays = u32::try_from(stays.len()).expect("rows of a table are numbered by 32 bits");
+            begins.push(begins[begins.len() - 1] + stays);
+        }
+        self.shared_stays_of = Offsets::new(begins);
+        self.shared_stays = shared.par_iter().map(|&(_, row)| self.place_stay(row)).collect();
+    }
+
+    /// What co-presence asks of a row of `stays`. Panics if it is out of range.
+    #[must_use]
+    pub fn place_stay(&self, row: usize) -> PlaceStay {
+        let stays = &self.stays;
+        PlaceStay {
+            person: stays.person[row],
+            row: stays.row[row],
+            entered_at: stays.entered_at[row],
+            left_at: stays.left_at[row],
+        }
+    }
+}
