@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("limits", &[]),
     ("model", &["limits"]),
-    ("intern", &[]),
+    ("intern", &["model"]),
     ("gazetteer", &["model"]),
     ("rules", &["limits", "model"]),
     ("ingest", &["intern", "limits", "model"]),

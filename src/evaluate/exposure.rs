@@ -137,7 +137,7 @@ pub(super) fn meet_at_place(
         let both = mine.and(Span { from: theirs.entered_at, to: theirs.left_at });
         if both.lasts(rule.min_minutes)
             && theirs.person != stays.person[row]
-            && near(rule.rows, stays.row[row], theirs.row)
+            && near(rule.rows, stays.row[row].get(), theirs.row.get())
         {
             meet_cases(moment, rule, theirs.person, both, mine.to.max(theirs.left_at), found);
         }

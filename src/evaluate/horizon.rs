@@ -99,7 +99,7 @@ impl Instants<'_> {
         let facts = self.moment.facts;
         for row in facts.declarations_of.range(person.index()) {
             self.report(facts.declarations.declared_at[row]);
-            if let Some(arrived_at) = facts.declarations.arrived_at[row] {
+            if let Some(arrived_at) = facts.declarations.arrived_at[row].get() {
                 self.own_trigger(arrived_at);
             }
         }
@@ -203,7 +203,7 @@ impl Instants<'_> {
         let Some(place) = stay.place else { return };
         for slot in facts.case_stays_of.range(place.index()) {
             let theirs = facts.case_stays[slot];
-            if theirs.person == stay.person || !near(rule.rows, stay.row, theirs.row) {
+            if theirs.person == stay.person || !near(rule.rows, stay.row, theirs.row.get()) {
                 continue;
             }
             self.push(stay.left_at.max(theirs.left_at));

@@ -11,6 +11,7 @@
 
 mod bitmap;
 mod cluster;
+mod columns;
 mod group;
 mod regions;
 
@@ -27,10 +28,10 @@ use cluster::Clusters;
 
 use crate::intern::Tokens;
 use crate::model::facts::{
-    Cases, Checkins, Contacts, Declarations, Findings, Quarantines, Reviews, RiskAreas, Stays, TableColumns, Tables,
-    Tests, Whitelist,
+    CaseStay, Cases, Checkins, Contacts, Declarations, Findings, Quarantines, Reviews, RiskAreas, Stays, TableColumns,
+    Tables, Tests, Whitelist,
 };
-use crate::model::{LabelId, PersonId, PlaceId, Region, RegionId, Table, Timestamp};
+use crate::model::{Flat, LabelId, PersonId, PlaceId, Region, RegionId, Table, Timestamp};
 
 /// Names behind the ids.
 #[derive(Clone, Debug, Default)]
@@ -63,19 +64,6 @@ impl Names {
     }
 }
 
-/// What co-presence asks of a stay of a case: in one piece, since the stays at a place are of many persons.
-#[derive(Clone, Copy, Debug)]
-pub struct CaseStay {
-    /// The case.
-    pub person: PersonId,
-    /// Row of the seat, in a vehicle.
-    pub row: Option<u16>,
-    /// Begin.
-    pub entered_at: Timestamp,
-    /// End, `NEVER` if open.
-    pub left_at: Timestamp,
-}
-
 /// All facts, in the order of persons, with their indexes. Fields are public to the evaluators; nobody changes them.
 #[derive(Debug, Default)]
 pub struct Facts {
@@ -88,9 +76,9 @@ pub struct Facts {
     /// Ranges of `declarations`.
     pub declarations_of: Offsets,
     /// Number of each declaration's `residence`.
-    pub residence: Vec<RegionId>,
+    pub residence: Flat<RegionId>,
     /// Number of each declaration's `came_from`.
-    pub came_from: Vec<Option<RegionId>>,
+    pub came_from: Flat<Option<RegionId>>,
     /// By person and `reported_at`.
     pub checkins: Checkins,
     /// Ranges of `checkins`.
@@ -110,17 +98,17 @@ pub struct Facts {
     /// Ranges of `neighbours` and `contact_rows`.
     pub contacts_of: Offsets,
     /// The other person of each end of a contact.
-    pub neighbours: Vec<PersonId>,
+    pub neighbours: Flat<PersonId>,
     /// The row in `contacts` of each end of a contact.
-    pub contact_rows: Vec<u32>,
+    pub contact_rows: Flat<u32>,
     /// By person.
     pub stays: Stays,
     /// Ranges of `stays`.
     pub stays_of: Offsets,
     /// Number of each stay's region.
-    pub stay_region: Vec<RegionId>,
+    pub stay_region: Flat<RegionId>,
     /// Stays of persons who are cases, by place.
-    pub case_stays: Vec<CaseStay>,
+    pub case_stays: Flat<CaseStay>,
     /// Ranges of `case_stays`, by place.
     pub case_stays_of: Sparse,
     /// By person.
@@ -224,6 +212,25 @@ impl Facts {
         self
     }
 
+    /// The tables alone, in the orders in which they are kept, and the names.
+    #[must_use]
+    pub fn into_tables(self) -> (Tables, Names) {
+        let tables = Tables {
+            declarations: self.declarations,
+            checkins: self.checkins,
+            cases: self.cases,
+            quarantines: self.quarantines,
+            contacts: self.contacts,
+            stays: self.stays,
+            risk_areas: self.regions.into_listings(),
+            tests: self.tests,
+            whitelist: self.whitelist,
+            findings: self.findings,
+            reviews: self.reviews,
+        };
+        (tables, self.names)
+    }
+
     /// Number of rows in a table.
     #[must_use]
     pub fn rows_of(&self, table: Table) -> usize {
@@ -250,7 +257,7 @@ impl Facts {
 }
 
 /// The neighbours of every person and the rows of the contacts with them, by person: each contact appears at both ends.
-fn neighbours_of(people: usize, contacts: &Contacts) -> (Offsets, Vec<PersonId>, Vec<u32>) {
+fn neighbours_of(people: usize, contacts: &Contacts) -> (Offsets, Flat<PersonId>, Flat<u32>) {
     let (left, right) = (&contacts.person_a, &contacts.person_b);
     let ends = || left.iter().chain(right).map(|person| person.index());
     let clusters = Clusters::new(people, ends());
@@ -270,7 +277,7 @@ fn neighbours_of(people: usize, contacts: &Contacts) -> (Offsets, Vec<PersonId>,
         gather(rows, range.start, order);
     };
     let offsets = clusters.order(|end| owners[end as usize].index(), |_| {}, pieces.collect(), reorder);
-    (offsets, neighbours, rows)
+    (offsets, neighbours.into(), rows.into())
 }
 
 /// The different ones of many regions, ascending.
@@ -305,7 +312,7 @@ fn latest(instants: &[Timestamp]) -> Timestamp {
 fn by_person<C: TableColumns, K: Ord>(
     people: usize,
     mut table: C,
-    person: impl Fn(&C) -> &Vec<PersonId> + Sync,
+    person: impl Fn(&C) -> &[PersonId] + Sync,
     then: impl Fn(&C, usize) -> K + Sync,
 ) -> (C, Offsets) {
     let clusters = Clusters::new(people, person(&table).iter().map(|person| person.index()));
@@ -325,7 +332,7 @@ fn by_person<C: TableColumns, K: Ord>(
 fn few_by_person<C: TableColumns, K: Ord + Send>(
     people: usize,
     mut table: C,
-    person: impl Fn(&C) -> &Vec<PersonId> + Sync,
+    person: impl Fn(&C) -> &[PersonId] + Sync,
     then: impl Fn(&C, usize) -> K + Sync,
 ) -> (C, Sparse) {
     let mut keyed: Vec<(PersonId, u32)> = person(&table).iter().copied().zip(0..).collect();
