@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -12,10 +13,13 @@ use sanma::ingest::Observer;
 use sanma::model::Timestamp;
 use sanma::nightly::{self, Job, Phase, Report, Watcher};
 use sanma::rules::Program;
+use sanma::sinks::OutputFormat;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use twox_hash::XxHash3_64;
 
 use crate::loading::{empty_dir, job, run};
+use crate::outputs;
 use crate::worlds::dirt::dirt;
 use crate::worlds::draw::Draw;
 use crate::worlds::files::{Shape, write_with_dirt};
@@ -220,23 +224,26 @@ fn a_damaged_cache_is_noticed_and_repaired() {
     }
 }
 
+/// Something done to a manifest.
+type Change = fn(&mut Value);
+
 #[test]
 fn a_cache_of_another_version_or_of_odd_columns_is_not_used() {
     let scene = Scene::new(5).expect("a world with an instant");
     let expected = scene.plain();
     let manifest = scene.cache.path().join("_sanma.json");
-    let changes: [(fn(&mut serde_json::Value), &str); 5] = [
+    let changes: [(Change, &str); 5] = [
         (|value| value["version"] = 1_000_000.into(), "another version"),
         (|value| value["engine"] = "0.0.0".into(), "another version"),
         (|value| value["columns"]["stays.person"] = value["columns"]["tests.person"].clone(), "damaged"),
         (|value| value["columns"]["stays.person"]["value_bytes"] = 8.into(), "damaged"),
-        (|value| value["columns"] = serde_json::json!({}), "damaged"),
+        (|value| value["columns"] = json!({}), "damaged"),
     ];
     for (change, why) in changes {
         scene.cached();
         scene.assert_warm(why);
         let text = fs::read_to_string(&manifest).expect("a manifest");
-        let mut value: serde_json::Value = serde_json::from_str(text.lines().next().expect("a line")).expect("JSON");
+        let mut value: Value = serde_json::from_str(text.lines().next().expect("a line")).expect("JSON");
         change(&mut value);
         let line = value.to_string();
         let sum = XxHash3_64::oneshot(line.as_bytes());
@@ -336,4 +343,85 @@ fn a_cache_in_the_data_directory_is_no_table() {
             assert_eq!(served.expect("a cache").rebuilt.is_none(), round == 1, "{inside} {round}");
         }
     }
+}
+
+const SANMA: &str = env!("CARGO_BIN_EXE_sanma");
+
+fn epidemic() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/covasim-huzhou")
+}
+
+/// What a command prints, which must end with this code: standard output and error.
+#[track_caller]
+fn prints(args: &[&str], out: Option<&Path>, cache: Option<&Path>, code: i32) -> (String, String) {
+    let mut command = Command::new(SANMA);
+    command.args(args).args(["--rules", "huzhou", "--as-of", "2020-02-18", "--data"]).arg(epidemic());
+    for (option, dir) in [("--out", out), ("--cache", cache)] {
+        if let Some(dir) = dir {
+            command.arg(option).arg(dir);
+        }
+    }
+    let output = command.output().expect("the command runs");
+    let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("UTF-8"));
+    assert_eq!(output.status.code(), Some(code), "{command:?}\n{stdout}{stderr}");
+    (stdout, stderr)
+}
+
+/// A summary without times and the cache.
+fn timeless(mut summary: Value) -> Value {
+    for key in ["cache", "phases_s", "peak_rss_bytes", "seconds"] {
+        summary.as_object_mut().expect("an object").remove(key);
+    }
+    for candidate in summary["candidates"].as_array_mut().into_iter().flatten() {
+        candidate.as_object_mut().expect("an object").remove("seconds");
+    }
+    summary
+}
+
+#[test]
+fn commands_with_a_cache_say_what_they_say_without() {
+    let (cache, out) = (empty_dir(), empty_dir());
+    let summaries: [(&[&str], Option<&Path>); 2] =
+        [(&["recompute", "--json"], Some(out.path())), (&["whatif", "--json", "--list", "330502=high"], None)];
+    for (args, out) in summaries {
+        let json = |cache| serde_json::from_str::<Value>(&prints(args, out, cache, 0).0).expect("JSON");
+        let plain = json(None);
+        assert!(plain.get("cache").is_none());
+        fs::remove_dir_all(cache.path()).expect("removed");
+        for (round, reused) in [(0, 0), (1, 11)] {
+            let summary = json(Some(cache.path()));
+            let why = if round == 0 { "there was none".into() } else { Value::Null };
+            let served = json!({"files_reused": reused, "files_read": 11 - reused, "rebuilt": why});
+            assert_eq!(summary["cache"], served, "{args:?} {round}");
+            assert!(summary["phases_s"]["load"].as_f64() > Some(0.0));
+            assert_eq!(timeless(summary), timeless(plain.clone()), "{args:?} {round}");
+        }
+    }
+    let (said, _) = prints(&["recompute"], Some(out.path()), Some(cache.path()), 0);
+    assert!(said.contains("\ncache: 11 files reused, 0 read\n") && said.contains(", cache 0."), "{said}");
+
+    let codes = outputs::read(out.path(), "codes", OutputFormat::Parquet);
+    let asked = ["green", "yellow", "red"].map(|colour| codes.iter().find(|row| row["colour"] == colour).expect("one"));
+    for (person, how) in asked.iter().flat_map(|row| [(row, "person"), (row, "official")]) {
+        let args = ["explain", outputs::text(person, "person"), "--audience", how];
+        let plain = prints(&args, None, None, 0);
+        assert_eq!(prints(&args, None, Some(cache.path()), 0), plain, "{args:?}");
+        let cold = empty_dir();
+        assert_eq!(prints(&args, None, Some(cold.path()), 0), plain, "{args:?}");
+        assert!(cold.path().join("_sanma.json").exists());
+    }
+}
+
+#[test]
+fn a_cache_that_cannot_be_there_is_told() {
+    let (dir, out) = (empty_dir(), empty_dir());
+    let file = dir.path().join("file");
+    fs::write(&file, "mine").expect("written");
+    let (_, said) = prints(&["recompute"], Some(out.path()), Some(&file), 2);
+    assert!(said.contains("file is no directory: --cache wants one of its own"), "{said}");
+    assert!(files_of(out.path()).is_empty());
+    // Nothing can be made beneath a file, whoever asks.
+    let (_, said) = prints(&["recompute"], Some(out.path()), Some(&file.join("cache")), 0);
+    assert!(said.contains("warning: the cache is not written: "), "{said}");
+    assert_eq!((files_of(out.path()).len(), fs::read_to_string(&file).expect("text")), (2, "mine".to_owned()));
 }
