@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use sanma::cache;
 use sanma::ingest::{self, Loaded, Unobserved};
 use sanma::model::facts::TableColumns as _;
 
@@ -29,6 +30,21 @@ fn shape() -> [String; 1] {
 #[divan::bench(name = "city/load", args = shape(), sample_count = 5, sample_size = 1)]
 fn load_city(bencher: divan::Bencher<'_, '_>, _shape: &str) {
     bencher.bench(load);
+}
+
+/// Out of a cache, which is made first: as large on disk as facts in memory.
+#[divan::bench(name = "city/load/warm", args = shape(), sample_count = 20, sample_size = 1)]
+fn load_warm(bencher: divan::Bencher<'_, '_>, _shape: &str) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let load = || cache::load(&data(), Some(dir.path()), &Unobserved).expect("facts can be read");
+    let (mut ready, made) = load();
+    made.expect("a cache is named").keep(&mut ready.facts, &|| false).expect("room for the cache");
+    drop(ready);
+    bencher.bench(|| {
+        let (ready, cache) = load();
+        assert_eq!(cache.expect("a cache is named").served().rebuilt, None);
+        ready
+    });
 }
 
 #[divan::bench(name = "city/index", args = shape(), sample_count = 5, sample_size = 1)]

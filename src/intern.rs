@@ -18,6 +18,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use foldhash::fast::FixedState;
 use rayon::prelude::*;
 
+use crate::model::Flat;
+use crate::model::flat::Visitor;
+
 /// Number of independent tables; enough that two threads seldom meet in one, few enough that a batch has several tokens each.
 pub const SHARDS: u32 = 64;
 
@@ -360,9 +363,9 @@ impl Remap {
 /// Frozen tokens: by id, and in the order of their bytes.
 #[derive(Clone, Debug, Default)]
 pub struct Tokens {
-    bytes: Vec<u8>,
-    ends: Vec<usize>,
-    sorted: Vec<u32>,
+    bytes: Flat<u8>,
+    ends: Flat<usize>,
+    sorted: Flat<u32>,
 }
 
 impl Tokens {
@@ -383,7 +386,23 @@ impl Tokens {
                 .then_with(|| token_at(&bytes, &ends, left.1 as usize).cmp(token_at(&bytes, &ends, right.1 as usize)))
         });
         let sorted = keyed.into_iter().map(|(_, id)| id).collect();
-        Self { bytes, ends, sorted }
+        Self { bytes: bytes.into(), ends: ends.into(), sorted }
+    }
+
+    /// Shows its columns to a visitor.
+    ///
+    /// # Errors
+    /// The visitor's first.
+    pub fn visit<V: Visitor>(&mut self, visitor: &mut V) -> Result<(), V::Error> {
+        visitor.column("bytes", &mut self.bytes)?;
+        visitor.column("ends", &mut self.ends)?;
+        visitor.column("sorted", &mut self.sorted)
+    }
+
+    /// Whether the columns are of lengths that belong together.
+    #[must_use]
+    pub fn is_even(&self) -> bool {
+        self.sorted.len() == self.ends.len() && self.ends.last().copied().unwrap_or(0) == self.bytes.len()
     }
 
     /// Frozen tokens in the order given, which becomes their id. The tokens must differ.

@@ -10,6 +10,8 @@
 //!                                               |
 //!  files -> ingest -> facts ---------------> evaluate -> diff -> sinks -> files
 //!             |                                 =
+//!             |            |
+//!             |            +-- cache: the same columns, next night
 //!             +------- the same rows -------> explain -> a page for a person
 //!
 //!  nightly wires this row; compare and whatif are shorter ones; generate makes the files; cli talks to these, explain and rules.
@@ -18,11 +20,12 @@
 //! | folder | holds | may use | invariant |
 //! |---|---|---|---|
 //! | [`model`] | ids, instants, tables, schemas, codes, rejections | `limits` | no I/O, no locks |
-//! | [`intern`] | tokens to dense ids | nothing | equal tokens, equal ids; no output depends on an id |
+//! | [`intern`] | tokens to dense ids | `model` | equal tokens, equal ids; no output depends on an id |
 //! | [`gazetteer`] | names of regions | `model` | a code without a name is nothing wrong |
 //! | [`rules`] | TOML, checks with line and column, [`rules::Program`] | `model` | a `Program` is immutable and checked |
 //! | [`ingest`] | Parquet, Arrow, CSV, NDJSON to rows; codes published earlier | `model`, `intern` | knows no rule; a row is kept or rejected, never lost |
 //! | [`facts`] | columns in the order of persons, indexes | `model`, `intern` | never changes once built |
+//! | [`cache`] | facts kept ready from one run to the next | `model`, `ingest`, `facts` | what is used is what was written; a doubt is a rebuild |
 //! | [`evaluate`] | the kernels | `model`, `rules`, `facts` | pure; the same codes at any number of threads |
 //! | [`diff`] | two states compared | `model`, `rules`, `facts`, `evaluate` | before + diff = after |
 //! | [`sinks`] | outputs in four formats | the above | whole or not at all |
@@ -58,6 +61,7 @@
 //! | volatile | of a person: time alone may change the code otherwise than by one end of a rule |
 //! | window | when a case (or an exposed person) infects |
 
+pub mod cache;
 pub mod cli;
 pub mod compare;
 pub mod diff;

@@ -1,4 +1,4 @@
-//! The nightly job on one screen: load, recompute, compare, write.
+//! The nightly job on one screen: load, recompute, compare, write, keep.
 //!
 //! The one idea: the stages are named in order in [`run`] and know nothing of each other; what the job wants is a [`Job`],
 //! what it did is a [`Report`], and who watches is told where it stands.
@@ -12,10 +12,11 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 
+use crate::cache::{self, Ready, Served};
 use crate::diff::{self, Change, Fresh, Tally};
 use crate::evaluate::{self, Codes};
-use crate::facts::{Facts, Names};
-use crate::ingest::{self, IngestError, Loaded, Observer, Published};
+use crate::facts::Facts;
+use crate::ingest::{IngestError, Observer, Published};
 use crate::model::facts::TableColumns as _;
 use crate::model::published::ReasonLists;
 use crate::model::schema::{codes_schema, rejections_schema};
@@ -30,6 +31,8 @@ use crate::sinks::{self, Destination, OutputFormat, SinkError, Staged};
 pub struct Job<'a> {
     /// The data directory.
     pub data: &'a Path,
+    /// Where facts are kept ready from one run to the next, if anywhere; made if it is not there.
+    pub cache: Option<&'a Path>,
     /// The rules.
     pub program: &'a Program,
     /// T.
@@ -61,6 +64,8 @@ pub enum Phase {
     Recompute,
     /// Codes to changes and files.
     Write,
+    /// Facts to the cache.
+    Cache,
 }
 
 /// Who watches a job.
@@ -121,6 +126,8 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// Files written.
     pub outputs: Vec<PathBuf>,
+    /// How the cache served, if there was to be one.
+    pub cache: Option<Served>,
 }
 
 /// Runs a job.
@@ -132,15 +139,21 @@ pub fn run(job: &Job<'_>, watcher: &dyn Watcher) -> Result<Report, JobError> {
     let mut lists = ReasonLists::default();
     let published = job.previous.map(Published::read).transpose()?;
     let mut report = Report::default();
-    let (facts, mut rejections) = load(job, watcher, &mut report)?;
+    let (Ready { mut facts, mut rejections, duplicates, sources, warnings }, cache) =
+        cache::load(job.data, job.cache, watcher)?;
+    if sources.is_empty() {
+        report.warnings.push(format!("{} holds no table at all", job.data.display()));
+    }
+    report.warnings.extend(warnings);
+    report.duplicates = duplicates;
     refuse_invalid(job, watcher, &rejections)?;
 
     watcher.phase(Phase::Recompute);
-    let codes = evaluate::recompute(&facts.facts, job.program, job.as_of);
-    rejections.extend(refused_modifications(&facts, job));
+    let codes = evaluate::recompute(&facts, job.program, job.as_of);
+    rejections.extend(refused_modifications(&facts, &sources, job));
     rejections.sort_by(|left, right| place_of(left).cmp(&place_of(right)));
 
-    summarise(&facts.facts, job, &codes, &rejections, &mut report);
+    summarise(&facts, job, &codes, &rejections, &mut report);
     if watcher.interrupted() {
         return Err(IngestError::Interrupted.into());
     }
@@ -149,29 +162,21 @@ pub fn run(job: &Job<'_>, watcher: &dyn Watcher) -> Result<Report, JobError> {
     job.destination().make()?;
     let states = published
         .as_ref()
-        .map(|published| (published.entries(&mut lists), Fresh::new(&facts.facts, job.program, &codes, &mut lists)));
+        .map(|published| (published.entries(&mut lists), Fresh::new(&facts, job.program, &codes, &mut lists)));
     let changes = states.as_ref().map(|(before, after)| diff::changes(before, after, job.reasons, &lists));
     report.changes = changes.as_ref().map(|changes| Tally::of(changes, &lists));
-    write(job, watcher, &facts.facts, &codes, changes.as_deref(), &lists, &rejections, &mut report)?;
-    Ok(report)
-}
+    write(job, watcher, &facts, &codes, changes.as_deref(), &lists, &rejections, &mut report)?;
+    drop(changes);
+    drop(states);
 
-/// Facts, with the names of the files they came from.
-struct Sourced {
-    facts: Facts,
-    sources: Vec<String>,
-}
-
-fn load(job: &Job<'_>, watcher: &dyn Watcher, report: &mut Report) -> Result<(Sourced, Vec<Rejection>), IngestError> {
-    let Loaded { tables, persons, places, labels, rejections, duplicates, sources, warnings } =
-        ingest::load(job.data, watcher)?;
-    if sources.is_empty() {
-        report.warnings.push(format!("{} holds no table at all", job.data.display()));
+    if let Some(cache) = cache {
+        watcher.phase(Phase::Cache);
+        report.cache = Some(cache.served().clone());
+        // The outputs stand: what goes wrong from here on costs the next run time, and nothing else.
+        let kept = cache.keep(&mut facts, &|| watcher.interrupted());
+        report.warnings.extend(kept.err().map(|error| error.to_string()));
     }
-    report.warnings.extend(warnings);
-    report.duplicates = duplicates;
-    let facts = Facts::new(tables, Names { persons, places, labels });
-    Ok((Sourced { facts, sources }, rejections))
+    Ok(report)
 }
 
 /// A total order, so that rejections of one place stand in one order, too.
@@ -190,8 +195,7 @@ fn refuse_invalid(job: &Job<'_>, watcher: &dyn Watcher, rejections: &[Rejection]
 }
 
 /// Declarations over the limit of modifications, as rejections.
-fn refused_modifications(sourced: &Sourced, job: &Job<'_>) -> Vec<Rejection> {
-    let facts = &sourced.facts;
+fn refused_modifications(facts: &Facts, sources: &[String], job: &Job<'_>) -> Vec<Rejection> {
     let rejection = |row: usize| {
         let declaration = facts.declarations.row(row);
         Rejection {
@@ -200,7 +204,7 @@ fn refused_modifications(sourced: &Sourced, job: &Job<'_>) -> Vec<Rejection> {
             reason: Reason::ModificationLimit,
             column: None,
             row: declaration_json(facts, row).to_string(),
-            source: sourced.sources[declaration.origin.source as usize].clone(),
+            source: sources[declaration.origin.source as usize].clone(),
             offset: u64::from(declaration.origin.offset),
         }
     };

@@ -37,7 +37,17 @@ pub fn empty_dir() -> TempDir {
 
 /// A job with nothing special about it.
 pub fn job<'a>(data: &'a Path, program: &'a Program, as_of: Timestamp, out: &'a Path) -> Job<'a> {
-    Job { data, program, as_of, out, previous: None, format: OutputFormat::Ndjson, reasons: false, strict: false }
+    Job {
+        data,
+        cache: None,
+        program,
+        as_of,
+        out,
+        previous: None,
+        format: OutputFormat::Ndjson,
+        reasons: false,
+        strict: false,
+    }
 }
 
 pub fn run(job: &Job<'_>) -> Result<Report, JobError> {

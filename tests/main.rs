@@ -3,6 +3,7 @@
 
 mod agreement;
 mod bad_input;
+mod cache;
 mod city;
 mod cli;
 mod compare;

@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("limits", &[]),
     ("model", &["limits"]),
-    ("intern", &[]),
+    ("intern", &["model"]),
     ("gazetteer", &["model"]),
     ("rules", &["limits", "model"]),
     ("ingest", &["intern", "limits", "model"]),
     ("facts", &["intern", "model"]),
+    ("cache", &["facts", "ingest", "model"]),
     ("evaluate", &["facts", "limits", "model", "rules"]),
     ("diff", &["evaluate", "facts", "limits", "model", "rules"]),
     ("sinks", &["diff", "evaluate", "facts", "intern", "limits", "model", "rules"]),
@@ -21,7 +22,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("generate", &["limits", "model", "sinks"]),
     ("compare", &["diff", "ingest", "model", "sinks"]),
     ("whatif", &["diff", "evaluate", "facts", "limits", "model", "rules"]),
-    ("nightly", &["diff", "evaluate", "facts", "ingest", "model", "rules", "sinks"]),
+    ("nightly", &["cache", "diff", "evaluate", "facts", "ingest", "model", "rules", "sinks"]),
 ];
 
 /// Longest file before its tests.

@@ -60,6 +60,10 @@ pub(super) struct Question {
     /// Directory of facts: <table>.parquet|arrow|csv|ndjson (the last two also .gz or .zst), or folders of such files
     #[arg(long, value_name = "DIR")]
     pub(super) data: PathBuf,
+    /// Directory in which the facts are kept ready for the next run, as they are in memory: if the files of --data are then
+    /// as they were, none is read. Made if it is not there; as large as the facts in memory; damage is noticed and repaired
+    #[arg(long, value_name = "DIR")]
+    pub(super) cache: Option<PathBuf>,
     /// A jurisdiction (huzhou: its set in force at --as-of), a set's name (huzhou-2020-02-16) or a file
     #[arg(long, value_name = "NAME|FILE")]
     pub(super) rules: String,

@@ -23,9 +23,12 @@ impl Setting {
     /// Resolves a question.
     ///
     /// # Errors
-    /// A rule set that there is not or that has errors; threads that the system does not give.
+    /// A rule set that there is not or that has errors; a cache that is no directory; threads that the system does not give.
     pub(super) fn new(question: &Question) -> Result<Self, Failure> {
         let as_of = question.as_of.unwrap_or_else(now);
+        if let Some(cache) = question.cache.as_ref().filter(|cache| cache.exists() && !cache.is_dir()) {
+            return Err(Failure::Usage(format!("{} is no directory: --cache wants one of its own", cache.display())));
+        }
         Ok(Self { program: program(&question.rules, as_of)?, as_of, pool: pool(question.threads)? })
     }
 }

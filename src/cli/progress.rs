@@ -116,6 +116,7 @@ impl Watcher for Progress {
             Phase::Load => "loading",
             Phase::Recompute => "recomputing",
             Phase::Write => "writing",
+            Phase::Cache => "keeping",
         });
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::args::RecomputeArgs;
 use super::config::Setting;
 use super::progress::Progress;
-use super::summary::{SUMMARY_ROWS_MAX, changes_json, grouped, print_changes, rows};
+use super::summary::{SUMMARY_ROWS_MAX, changes_json, grouped, print_changes, print_served, rows, served_json};
 use super::{Failure, peak_rss_bytes, say};
 use crate::gazetteer;
 use crate::model::{ClosedEnum as _, Colour, Reason};
@@ -23,6 +23,7 @@ pub(super) fn run(args: &RecomputeArgs, out: &mut dyn Write) -> Result<(), Failu
     let setting = Setting::new(&args.question)?;
     let job = Job {
         data: &args.question.data,
+        cache: args.question.cache.as_deref(),
         program: &setting.program,
         as_of: setting.as_of,
         out: &args.out,
@@ -69,6 +70,7 @@ const fn phase_name(phase: Phase) -> &'static str {
         Phase::Load => "load",
         Phase::Recompute => "recompute",
         Phase::Write => "write",
+        Phase::Cache => "cache",
     }
 }
 
@@ -139,6 +141,7 @@ impl Run<'_> {
         });
         if let Some(object) = summary.as_object_mut() {
             object.extend(changes_json(&report.changes.clone().unwrap_or_default()));
+            object.extend(report.cache.as_ref().map(|served| ("cache".to_owned(), served_json(served))));
         }
         summary
     }
@@ -171,6 +174,7 @@ impl Run<'_> {
         for path in &report.outputs {
             writeln!(out, "wrote {}", path.display())?;
         }
+        print_served(out, report.cache.as_ref())?;
         let phases: Vec<String> = self
             .phases
             .iter()

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use crate::cache::Served;
 use crate::diff::{Tally, Transition};
 use crate::model::{ClosedEnum as _, Colour};
 
@@ -75,6 +76,21 @@ pub(super) fn changes_json(tally: &Tally) -> Map<String, Value> {
     fields.insert("gained".to_owned(), counts(&tally.gained));
     fields.insert("lost".to_owned(), counts(&tally.lost));
     fields
+}
+
+/// What the cache did, if there was to be one.
+///
+/// # Errors
+/// What the output said.
+pub(super) fn print_served(out: &mut dyn Write, served: Option<&Served>) -> std::io::Result<()> {
+    let Some(Served { files_reused, files_read, rebuilt }) = served else { return Ok(()) };
+    let why = rebuilt.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+    writeln!(out, "cache: {files_reused} files reused, {files_read} read{why}")
+}
+
+/// What the cache did.
+pub(super) fn served_json(served: &Served) -> Value {
+    json!({"files_reused": served.files_reused, "files_read": served.files_read, "rebuilt": served.rebuilt})
 }
 
 /// Counts by transition, as `{"green->red": 3}`.

@@ -11,15 +11,17 @@ use serde_json::{Map, Value, json};
 use super::args::WhatifArgs;
 use super::config::{self, Setting};
 use super::progress::Progress;
-use super::summary::{SUMMARY_ROWS_MAX, changes_json, grouped, print_changes, transitions_json};
+use super::summary::{
+    SUMMARY_ROWS_MAX, changes_json, grouped, print_changes, print_served, served_json, transitions_json,
+};
 use super::{Failure, peak_rss_bytes, progress, say};
+use crate::cache::{self, Ready, Served};
 use crate::diff::{Tally, Transition};
-use crate::facts::{Facts, Names};
 use crate::gazetteer;
-use crate::ingest::{self, IngestError, Loaded};
+use crate::ingest;
 use crate::model::facts::RiskAreas;
 use crate::model::published::ReasonLists;
-use crate::model::{ClosedEnum as _, Colour, Region};
+use crate::model::{ClosedEnum as _, Colour, Region, Rejection};
 use crate::nightly::{Phase, Watcher as _};
 use crate::rules::Program;
 use crate::sinks::{self, Destination, Staged};
@@ -73,6 +75,7 @@ pub(super) fn run(args: &WhatifArgs, out: &mut dyn Write) -> Result<(), Failure>
 struct Base {
     colours: BTreeMap<Colour, u64>,
     warnings: Vec<String>,
+    cache: Option<Served>,
 }
 
 fn ask(
@@ -82,20 +85,23 @@ fn ask(
     progress: &Progress,
 ) -> Result<(Base, Vec<Told>), Failure> {
     progress.phase(Phase::Load);
-    let mut warnings = Vec::new();
-    let facts = load(args, progress, &mut warnings)?;
+    let (ready, cache) = cache::load(&args.question.data, args.question.cache.as_deref(), progress)?;
+    let Ready { facts, rejections, mut warnings, .. } = ready;
+    warnings.extend(invalid_rows(&rejections, &args.question.data.display().to_string()));
+    let listings = facts.risk_areas().clone();
     let edit = Edit { list: args.list.clone(), delist: args.delist.clone() };
-    let edited = edit.apply(facts.risk_areas(), setting.as_of).map_err(|error| Failure::Usage(error.to_string()))?;
+    let edited = edit.apply(&listings, setting.as_of).map_err(|error| Failure::Usage(error.to_string()))?;
     let mut lists = Vec::new();
     for path in &args.risk_areas {
         let loaded = ingest::load_listings(path, progress)?;
-        warnings.extend(invalid_rows(&loaded, &path.display().to_string()));
+        warnings.extend(invalid_rows(&loaded.rejections, &path.display().to_string()));
         lists.push((loaded.tables.risk_areas, path.display().to_string()));
     }
 
     progress.phase(Phase::Recompute);
     let mut whatif = Whatif::new(facts, &setting.program, setting.as_of, args.reasons);
-    let base = Base { colours: whatif.codes().by_colour(), warnings };
+    let served = cache.as_ref().map(|cache| cache.served().clone());
+    let mut base = Base { colours: whatif.codes().by_colour(), warnings, cache: served };
     let destination = args.out.as_deref().map(|dir| Destination { dir, format: args.format.into() });
     destination.map_or(Ok(()), |destination| destination.make())?;
     let (mut told, mut staged) = (Vec::new(), Vec::new());
@@ -108,20 +114,17 @@ fn ask(
         told.push(answer);
     }
     sinks::commit(staged)?;
+    if let Some(cache) = cache {
+        progress.phase(Phase::Cache);
+        let kept = cache.keep(&mut whatif.into_facts().listing(listings), &progress::interrupted);
+        base.warnings.extend(kept.err().map(|error| error.to_string()));
+    }
     Ok((base, told))
 }
 
-fn load(args: &WhatifArgs, progress: &Progress, warnings: &mut Vec<String>) -> Result<Facts, IngestError> {
-    let mut loaded = ingest::load(&args.question.data, progress)?;
-    warnings.append(&mut loaded.warnings);
-    warnings.extend(invalid_rows(&loaded, &args.question.data.display().to_string()));
-    let Loaded { tables, persons, places, labels, .. } = loaded;
-    Ok(Facts::new(tables, Names { persons, places, labels }))
-}
-
-fn invalid_rows(loaded: &Loaded, source: &str) -> Option<String> {
-    let first = loaded.rejections.first()?;
-    let (rows, reason) = (loaded.rejections.len(), first.reason.name());
+fn invalid_rows(rejections: &[Rejection], source: &str) -> Option<String> {
+    let first = rejections.first()?;
+    let (rows, reason) = (rejections.len(), first.reason.name());
     Some(format!(
         "{source}: {rows} invalid rows are left out, the first at {} in {}: {reason}",
         first.offset, first.source
@@ -202,7 +205,7 @@ impl Run<'_> {
     fn json(&self) -> Value {
         let codes: Map<String, Value> =
             self.base.colours.iter().map(|(colour, &count)| (colour.name().to_owned(), count.into())).collect();
-        json!({
+        let mut summary = json!({
             "as_of": self.setting.as_of.to_rfc3339(),
             "rules": {"name": self.setting.program.name, "version": self.setting.program.version},
             "people": self.base.colours.values().sum::<u64>(),
@@ -212,7 +215,11 @@ impl Run<'_> {
             "threads": self.setting.pool.current_num_threads(),
             "peak_rss_bytes": peak_rss_bytes(),
             "warnings": self.base.warnings,
-        })
+        });
+        if let Some(object) = summary.as_object_mut() {
+            object.extend(self.base.cache.as_ref().map(|served| ("cache".to_owned(), served_json(served))));
+        }
+        summary
     }
 
     fn print(&self, out: &mut dyn Write) -> std::io::Result<()> {
@@ -227,9 +234,11 @@ impl Run<'_> {
             writeln!(out, "\nwhat if {number}: rules {}", told.rules)?;
             told.print(out)?;
         }
+        writeln!(out)?;
+        print_served(out, self.base.cache.as_ref())?;
         let (load, recompute) = (self.seconds(Phase::Load), self.seconds(Phase::Recompute));
         let (threads, memory) = (self.setting.pool.current_num_threads(), grouped(peak_rss_bytes() / 1_000_000));
-        writeln!(out, "\nload {load:.3} s, recompute {recompute:.3} s; {threads} threads; peak memory {memory} MB")
+        writeln!(out, "load {load:.3} s, recompute {recompute:.3} s; {threads} threads; peak memory {memory} MB")
     }
 }
 

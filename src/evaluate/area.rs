@@ -91,7 +91,7 @@ fn declaration(moment: &Moment<'_>, rule: &AreaRule, standing: usize, found: &mu
         && let Some(region) = moment.facts.came_from[standing]
         && counts(moment, rule, region, found)
     {
-        let left_at = declarations.arrived_at[standing].unwrap_or(declarations.declared_at[standing]);
+        let left_at = declarations.arrived_at[standing].get().unwrap_or(declarations.declared_at[standing]);
         if left_at <= moment.at {
             found.trigger(left_at);
         } else {

@@ -7,8 +7,8 @@
 //! ruled out later, a window that moves. It may be raised needlessly, never wrongly left out.
 
 use super::moment::Moment;
-use crate::facts::{Facts, PlaceStay};
-use crate::model::facts::{Case, TableColumns as _};
+use crate::facts::Facts;
+use crate::model::facts::{Case, Contacts, PlaceStay, TableColumns as _};
 use crate::model::time::{MICROS_PER_MINUTE, MICROS_PER_SECOND};
 use crate::model::{EnumSet, Outcome, PersonId, RuleId, Setting, Timestamp};
 use crate::rules::{Cause, ContactRule};
@@ -108,10 +108,14 @@ fn by_contact(moment: &Moment<'_>, rule: &ContactRule, person: PersonId, found: 
 
 /// Where and when the contact at one of its ends took place.
 pub(super) fn contact_at(facts: &Facts, end: usize) -> (Setting, Span) {
-    let (row, contacts) = (facts.contact_rows[end] as usize, &facts.contacts);
-    let started_at = contacts.started_at[row];
-    let ended_at = started_at.plus_micros(i64::from(contacts.duration_s[row]) * MICROS_PER_SECOND);
-    (contacts.setting[row], Span { from: started_at, to: ended_at })
+    let row = facts.contact_rows[end] as usize;
+    (facts.contacts.setting[row], time_of(&facts.contacts, row))
+}
+
+/// From when to when a contact took.
+pub(super) fn time_of(contacts: &Contacts, row: usize) -> Span {
+    let from = contacts.started_at[row];
+    Span { from, to: from.plus_micros(i64::from(contacts.duration_s[row]) * MICROS_PER_SECOND) }
 }
 
 /// Counts the exposures of one contact with a case.
@@ -155,7 +159,10 @@ pub(super) fn meet_at_place(
     // In the order of `entered_at`: past the first that comes when I have left nobody is met.
     for theirs in case_stays.iter().take_while(|theirs| theirs.entered_at < mine.to) {
         let both = mine.and(Span { from: theirs.entered_at, to: theirs.left_at });
-        if both.lasts(rule.min_minutes) && theirs.person != stay.person && near(rule.rows, stay.row, theirs.row) {
+        if both.lasts(rule.min_minutes)
+            && theirs.person != stay.person
+            && near(rule.rows, stay.row.get(), theirs.row.get())
+        {
             meet_cases(moment, rule, theirs.person, both, mine.to.max(theirs.left_at), found);
         }
     }

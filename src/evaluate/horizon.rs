@@ -175,7 +175,7 @@ impl Instants<'_> {
         }
         for row in facts.declarations_of.range(person.index()) {
             self.trigger(facts.declarations.declared_at[row], release);
-            if let Some(arrived_at) = facts.declarations.arrived_at[row] {
+            if let Some(arrived_at) = facts.declarations.arrived_at[row].get() {
                 self.trigger(arrived_at, release);
             }
         }
@@ -236,7 +236,7 @@ impl Instants<'_> {
         let Some(place) = stay.place else { return };
         for slot in facts.case_stays_of.range(place.index()) {
             let theirs = facts.case_stays[slot];
-            if theirs.person == stay.person || !near(rule.rows, stay.row, theirs.row) {
+            if theirs.person == stay.person || !near(rule.rows, stay.row, theirs.row.get()) {
                 continue;
             }
             self.push(stay.left_at.max(theirs.left_at));

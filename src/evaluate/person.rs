@@ -173,7 +173,7 @@ impl Sight<'_> {
                 continue;
             }
             let outcome_at = cases.outcome_at[row];
-            let ends_at = if cases.outcome[row] == Some(Outcome::Recovered) {
+            let ends_at = if cases.outcome[row].get() == Some(Outcome::Recovered) {
                 outcome_at.plus_days(convalescence_days)
             } else {
                 outcome_at

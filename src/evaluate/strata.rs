@@ -5,14 +5,15 @@
 //! Invariant: whom the strata do not name as exposed is not exposed at any later instant either, if no further fact arrives.
 //!
 //! Cost: levels are one walk a numbered region; exposures are a pass over the contacts of cases and over the stays at places where
-//! a case has stayed, 32 bytes each, and a sort of those exposed.
+//! a case has stayed, some 20 bytes each, and a sort of those exposed.
 
 use rayon::prelude::*;
 
-use super::exposure::{self, Exposures, Span};
+use super::exposure::{self, Exposures};
 use super::moment::Moment;
 use crate::facts::{Bitmap, Facts, Sparse};
 use crate::limits::{PEOPLE_PER_TASK, STAYS_PER_TASK};
+use crate::model::facts::TableColumns as _;
 use crate::model::{Level, PersonId, Region, RegionId, RuleId, RuleMask, Timestamp};
 use crate::rules::{Cause, ContactRule, Program};
 
@@ -110,11 +111,12 @@ fn find_exposed(moment: &Moment<'_>, rule: &ContactRule) -> Exposed {
     let facts = moment.facts;
     let mut met: Vec<(PersonId, Exposures)> = Vec::new();
     if rule.via_contact {
-        met.par_extend(facts.case_contacts.par_iter().filter_map(|contact| {
+        let contacts = &facts.case_contacts;
+        met.par_extend((0..contacts.len()).into_par_iter().filter_map(|row| {
             let mut found = Exposures::default();
-            let span = Span { from: contact.started_at, to: contact.ended_at };
-            exposure::meet_in_contact(moment, rule, contact.case, contact.setting, span, &mut found);
-            found.possible().then_some((contact.person, found))
+            let (case, person, setting) = (contacts.person_a[row], contacts.person_b[row], contacts.setting[row]);
+            exposure::meet_in_contact(moment, rule, case, setting, exposure::time_of(contacts, row), &mut found);
+            found.possible().then_some((person, found))
         }));
     }
     if rule.via_place {

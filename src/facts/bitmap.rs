@@ -4,20 +4,23 @@
 
 use std::ops::Range;
 
+use crate::model::Flat;
+use crate::model::flat::Visitor;
+
 /// Bits of a word.
 const WORD: usize = u64::BITS as usize;
 
 /// A set of ids below a fixed bound.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bitmap {
-    words: Vec<u64>,
+    words: Flat<u64>,
 }
 
 impl Bitmap {
     /// The empty set of ids below `bound`.
     #[must_use]
     pub fn new(bound: usize) -> Self {
-        Self { words: vec![0; bound.div_ceil(WORD)] }
+        Self { words: vec![0; bound.div_ceil(WORD)].into() }
     }
 
     /// The set of the ids given.
@@ -62,6 +65,11 @@ impl Bitmap {
     #[must_use]
     pub fn words_mut(&mut self) -> &mut [u64] {
         &mut self.words
+    }
+
+    /// Shows its words to a visitor.
+    pub(super) fn visit<V: Visitor>(&mut self, visitor: &mut V) -> Result<(), V::Error> {
+        visitor.column("present", &mut self.words)
     }
 
     /// The ids in the set, ascending, among those of a range of words.

@@ -9,17 +9,29 @@
 use std::ops::Range;
 
 use super::bitmap::Bitmap;
+use crate::model::Flat;
+use crate::model::flat::Visitor;
 
 /// Ranges of rows by key, one offset a key.
 #[derive(Clone, Debug, Default)]
 pub struct Offsets {
-    begins: Vec<u32>,
+    begins: Flat<u32>,
 }
 
 impl Offsets {
     /// Ranges that begin there, the last entry being the end of the last.
     pub(super) fn new(begins: Vec<u32>) -> Self {
-        Self { begins }
+        Self { begins: begins.into() }
+    }
+
+    /// Shows its column to a visitor.
+    pub(super) fn visit<V: Visitor>(&mut self, visitor: &mut V) -> Result<(), V::Error> {
+        visitor.column("begins", &mut self.begins)
+    }
+
+    /// Whether these can be the ranges of so many keys over so many rows.
+    pub(super) fn fits(&self, keys: usize, rows: usize) -> bool {
+        self.begins.len() == keys + 1 && self.begins[keys] as usize == rows
     }
 
     /// The rows of a key. Panics if the key is out of range.
@@ -46,9 +58,9 @@ impl Offsets {
 pub struct Sparse {
     present: Bitmap,
     /// How many keys lie before each word of `present`.
-    before: Vec<u32>,
-    keys: Vec<u32>,
-    begins: Vec<u32>,
+    before: Flat<u32>,
+    keys: Flat<u32>,
+    begins: Flat<u32>,
 }
 
 impl Sparse {
@@ -58,26 +70,45 @@ impl Sparse {
     /// If a key is not below `bound`, or over 32 bits.
     #[must_use]
     pub fn of_ascending(bound: usize, ascending: impl Iterator<Item = usize>) -> Self {
-        let mut sparse = Self { present: Bitmap::new(bound), ..Self::default() };
+        let mut present = Bitmap::new(bound);
+        let (mut before, mut keys, mut begins) = (Vec::new(), Vec::new(), Vec::new());
         let mut rows = 0u32;
         for key in ascending {
             let short = u32::try_from(key).expect("keys are 32-bit ids");
-            debug_assert!(sparse.keys.last().is_none_or(|&last| last <= short), "keys must ascend");
-            if sparse.keys.last() != Some(&short) {
-                sparse.keys.push(short);
-                sparse.begins.push(rows);
-                sparse.present.insert(key);
+            debug_assert!(keys.last().is_none_or(|&last| last <= short), "keys must ascend");
+            if keys.last() != Some(&short) {
+                keys.push(short);
+                begins.push(rows);
+                present.insert(key);
             }
             rows += 1;
         }
-        sparse.begins.push(rows);
-        let mut keys = 0;
-        for word in sparse.present.words() {
-            sparse.before.push(keys);
-            keys += word.count_ones();
+        begins.push(rows);
+        let mut met = 0;
+        for word in present.words() {
+            before.push(met);
+            met += word.count_ones();
         }
-        sparse.before.push(keys);
-        sparse
+        before.push(met);
+        Self { present, before: before.into(), keys: keys.into(), begins: begins.into() }
+    }
+
+    /// Shows its columns to a visitor.
+    pub(super) fn visit<V: Visitor>(&mut self, visitor: &mut V) -> Result<(), V::Error> {
+        self.present.visit(visitor)?;
+        visitor.column("before", &mut self.before)?;
+        visitor.column("keys", &mut self.keys)?;
+        visitor.column("begins", &mut self.begins)
+    }
+
+    /// Whether these can be the ranges of keys below `bound` over so many rows.
+    pub(super) fn fits(&self, bound: usize, rows: usize) -> bool {
+        let words = bound.div_ceil(u64::BITS as usize);
+        self.present.words().len() == words
+            && self.before.len() == words + 1
+            && self.before[words] as usize == self.keys.len()
+            && self.begins.len() == self.keys.len() + 1
+            && self.begins[self.keys.len()] as usize == rows
     }
 
     /// Whether the key has rows. Cost: one bit.

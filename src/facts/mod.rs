@@ -11,13 +11,13 @@
 
 mod bitmap;
 mod cluster;
+mod columns;
 mod group;
 mod meetings;
 mod regions;
 
 pub use bitmap::{Bitmap, insert_bit};
 pub use group::{Offsets, Sparse};
-pub use meetings::{CaseContact, PlaceStay};
 pub use regions::Regions;
 
 use std::ops::Range;
@@ -29,10 +29,10 @@ use cluster::Clusters;
 
 use crate::intern::Tokens;
 use crate::model::facts::{
-    Cases, Checkins, Contacts, Declarations, Findings, Quarantines, Reviews, RiskAreas, Stays, TableColumns, Tables,
-    Tests, Whitelist,
+    Cases, Checkins, Contacts, Declarations, Findings, PlaceStay, Quarantines, Reviews, RiskAreas, Stays, TableColumns,
+    Tables, Tests, Whitelist,
 };
-use crate::model::{LabelId, PersonId, PlaceId, Region, RegionId, Table, Timestamp};
+use crate::model::{Flat, LabelId, PersonId, PlaceId, Region, RegionId, Table, Timestamp};
 
 /// Names behind the ids.
 #[derive(Clone, Debug, Default)]
@@ -77,9 +77,9 @@ pub struct Facts {
     /// Ranges of `declarations`.
     pub declarations_of: Offsets,
     /// Number of each declaration's `residence`.
-    pub residence: Vec<RegionId>,
+    pub residence: Flat<RegionId>,
     /// Number of each declaration's `came_from`.
-    pub came_from: Vec<Option<RegionId>>,
+    pub came_from: Flat<Option<RegionId>>,
     /// By person and `reported_at`.
     pub checkins: Checkins,
     /// Ranges of `checkins`.
@@ -99,23 +99,23 @@ pub struct Facts {
     /// Ranges of `neighbours` and `contact_rows`.
     pub contacts_of: Offsets,
     /// The other person of each end of a contact.
-    pub neighbours: Vec<PersonId>,
+    pub neighbours: Flat<PersonId>,
     /// The row in `contacts` of each end of a contact.
-    pub contact_rows: Vec<u32>,
+    pub contact_rows: Flat<u32>,
     /// By person.
     pub stays: Stays,
     /// Ranges of `stays`.
     pub stays_of: Offsets,
     /// Number of each stay's region.
-    pub stay_region: Vec<RegionId>,
-    /// Contacts of persons who are cases, from their side: one between two cases is there twice.
-    pub case_contacts: Vec<CaseContact>,
+    pub stay_region: Flat<RegionId>,
+    /// Contacts of persons who are cases; `person_a` is the case, so one between two cases is there twice.
+    pub case_contacts: Contacts,
     /// Stays of persons who are cases, by place and `entered_at`.
-    pub case_stays: Vec<PlaceStay>,
+    pub case_stays: Flat<PlaceStay>,
     /// Ranges of `case_stays`, by place.
     pub case_stays_of: Sparse,
     /// All stays at the places at which a case has stayed, by place.
-    pub shared_stays: Vec<PlaceStay>,
+    pub shared_stays: Flat<PlaceStay>,
     /// Ranges of `shared_stays`, by the number of the place among the keys of `case_stays_of`.
     pub shared_stays_of: Offsets,
     /// By person.
@@ -203,6 +203,25 @@ impl Facts {
         self
     }
 
+    /// The tables alone, in the orders in which they are kept, and the names.
+    #[must_use]
+    pub fn into_tables(self) -> (Tables, Names) {
+        let tables = Tables {
+            declarations: self.declarations,
+            checkins: self.checkins,
+            cases: self.cases,
+            quarantines: self.quarantines,
+            contacts: self.contacts,
+            stays: self.stays,
+            risk_areas: self.regions.into_listings(),
+            tests: self.tests,
+            whitelist: self.whitelist,
+            findings: self.findings,
+            reviews: self.reviews,
+        };
+        (tables, self.names)
+    }
+
     /// Number of rows in a table.
     #[must_use]
     pub fn rows_of(&self, table: Table) -> usize {
@@ -229,7 +248,7 @@ impl Facts {
 }
 
 /// The neighbours of every person and the rows of the contacts with them, by person: each contact appears at both ends.
-fn neighbours_of(people: usize, contacts: &Contacts) -> (Offsets, Vec<PersonId>, Vec<u32>) {
+fn neighbours_of(people: usize, contacts: &Contacts) -> (Offsets, Flat<PersonId>, Flat<u32>) {
     let (left, right) = (&contacts.person_a, &contacts.person_b);
     let ends = || left.iter().chain(right).map(|person| person.index());
     let clusters = Clusters::new(people, ends());
@@ -249,7 +268,7 @@ fn neighbours_of(people: usize, contacts: &Contacts) -> (Offsets, Vec<PersonId>,
         gather(rows, range.start, order);
     };
     let offsets = clusters.order(|end| owners[end as usize].index(), |_| {}, pieces.collect(), reorder);
-    (offsets, neighbours, rows)
+    (offsets, neighbours.into(), rows.into())
 }
 
 /// The different ones of many regions, ascending.
@@ -284,7 +303,7 @@ fn latest(instants: &[Timestamp]) -> Timestamp {
 fn by_person<C: TableColumns, K: Ord>(
     people: usize,
     mut table: C,
-    person: impl Fn(&C) -> &Vec<PersonId> + Sync,
+    person: impl Fn(&C) -> &[PersonId] + Sync,
     then: impl Fn(&C, usize) -> K + Sync,
 ) -> (C, Offsets) {
     let clusters = Clusters::new(people, person(&table).iter().map(|person| person.index()));
@@ -304,7 +323,7 @@ fn by_person<C: TableColumns, K: Ord>(
 fn few_by_person<C: TableColumns, K: Ord + Send>(
     people: usize,
     mut table: C,
-    person: impl Fn(&C) -> &Vec<PersonId> + Sync,
+    person: impl Fn(&C) -> &[PersonId] + Sync,
     then: impl Fn(&C, usize) -> K + Sync,
 ) -> (C, Sparse) {
     let mut keyed: Vec<(PersonId, u32)> = person(&table).iter().copied().zip(0..).collect();

@@ -7,12 +7,13 @@ use hashbrown::HashMap;
 use rayon::prelude::*;
 
 use crate::model::facts::{RiskAreas, TableColumns as _};
-use crate::model::{EnumSet, Level, Region, RegionId, Timestamp};
+use crate::model::flat::Visitor;
+use crate::model::{EnumSet, Flat, Level, Region, RegionId, Timestamp};
 
 /// The regions named in facts about persons, and the listings.
 #[derive(Clone, Debug, Default)]
 pub struct Regions {
-    codes: Vec<Region>,
+    codes: Flat<Region>,
     numbers: HashMap<Region, RegionId>,
     /// Listings in the order of their region, then of their begin.
     listings: RiskAreas,
@@ -29,11 +30,16 @@ impl Regions {
             (area.region, area.listed_at, area.id)
         });
         listings.permute(&order);
-        let mut listed: HashMap<Region, std::ops::Range<usize>> = HashMap::new();
-        for (row, &region) in listings.region.iter().enumerate() {
-            listed.entry(region).or_insert(row..row).end = row + 1;
-        }
-        Self { listings, listed, ..Self::default() }
+        Self { listed: listed(&listings), listings, ..Self::default() }
+    }
+
+    /// Shows its columns to a visitor, and indexes them anew in case they have been replaced.
+    pub(super) fn visit<V: Visitor>(&mut self, visitor: &mut V) -> Result<(), V::Error> {
+        self.listings.visit(visitor)?;
+        visitor.column("codes", &mut self.codes)?;
+        self.listed = listed(&self.listings);
+        self.numbers = self.codes.iter().copied().zip((0..).map(RegionId::from_index)).collect();
+        Ok(())
     }
 
     /// The same regions under other listings; their numbers stay.
@@ -89,6 +95,12 @@ impl Regions {
         &self.listings
     }
 
+    /// All listings, by region.
+    #[must_use]
+    pub fn into_listings(self) -> RiskAreas {
+        self.listings
+    }
+
     /// The level of a region at an instant. Cost: its and its parents' listings.
     #[must_use]
     pub fn level_at(&self, region: Region, at: Timestamp) -> Option<Level> {
@@ -116,4 +128,13 @@ impl Regions {
             self.listings.listed_at[row] > at || (ends > at && !ends.is_never())
         })
     }
+}
+
+/// The range of rows of each region, in listings that are in the order of regions.
+fn listed(listings: &RiskAreas) -> HashMap<Region, std::ops::Range<usize>> {
+    let mut listed: HashMap<Region, std::ops::Range<usize>> = HashMap::new();
+    for (row, &region) in listings.region.iter().enumerate() {
+        listed.entry(region).or_insert(row..row).end = row + 1;
+    }
+    listed
 }

@@ -57,6 +57,7 @@ fn nightly(dir: &TempDir, rules: &str) -> nightly::Report {
     let program = Catalog::shipped().expect("shipped rules").resolve(rules, as_of).expect("a rule set");
     let out = tempfile::tempdir().expect("temporary directory");
     let job = Job {
+        cache: None,
         data: dir.path(),
         program: &program,
         as_of,

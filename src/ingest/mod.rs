@@ -142,7 +142,14 @@ impl<C: Decode> Part<C> {
 /// # Errors
 /// The first file, in order, that cannot be read whole; see [`IngestError`].
 pub fn load(dir: &Path, observer: &dyn Observer) -> Result<Loaded, IngestError> {
-    let layout = discover(dir)?;
+    load_layout(discover(dir)?, observer)
+}
+
+/// Loads the facts of files that [`discover`] has found. Its warnings come first among those of the load.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_layout(layout: Layout, observer: &dyn Observer) -> Result<Loaded, IngestError> {
     let size = |file: &SourceFile| std::fs::metadata(&file.path).map_or(0, |meta| meta.len());
     observer.begin(layout.files.iter().map(size).sum());
     let sources = Sources { interners: Interners::default(), observer };

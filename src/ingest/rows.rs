@@ -12,8 +12,10 @@ use crate::model::facts::{
     Case, Cases, Checkins, Contact, Contacts, Declarations, Finding, Findings, Quarantine, Quarantines, Review,
     Reviews, RiskArea, RiskAreas, Stay, Stays, TableColumns, Tables, Test, Tests, Whitelist, WhitelistEntry,
 };
+use crate::model::optional::Coded;
 use crate::model::{
-    Admission, ClosedEnum, EnumSet, LabelId, Origin, PersonId, PlaceId, Reason, Region, Symptom, Table, Timestamp,
+    Admission, ClosedEnum, EnumSet, Flat, LabelId, Optional, Origin, PersonId, PlaceId, Reason, Region, Symptom, Table,
+    Timestamp,
 };
 
 /// Final ids of a load's tokens.
@@ -94,11 +96,11 @@ impl<'a> Columns<'a> {
         values: impl FnOnce(Values) -> Option<Vec<T>>,
         convert: impl Fn(T) -> U,
         nothing: U,
-    ) -> Vec<U> {
+    ) -> Flat<U> {
         let cells = &mut self.chunk.cells[self.at];
         self.at += 1;
         let Some(values) = values(std::mem::replace(&mut cells.values, Values::Absent)) else {
-            return vec![nothing; self.chunk.rows];
+            return vec![nothing; self.chunk.rows].into();
         };
         if cells.faults.is_empty() {
             return values.into_iter().map(convert).collect();
@@ -107,81 +109,81 @@ impl<'a> Columns<'a> {
         judged.map(|(value, &fault)| if fault == 0 { convert(value) } else { nothing }).collect()
     }
 
-    fn ids(&mut self) -> Vec<u64> {
+    fn ids(&mut self) -> Flat<u64> {
         self.uints()
     }
 
-    fn persons(&mut self) -> Vec<PersonId> {
+    fn persons(&mut self) -> Flat<PersonId> {
         self.read(Values::token, |id| PersonId(id.0), PersonId(0))
     }
 
-    fn places(&mut self) -> Vec<Option<PlaceId>> {
+    fn places(&mut self) -> Flat<Option<PlaceId>> {
         self.read(Values::token, |id| Some(PlaceId::from_index(id.0)), None)
     }
 
-    fn labels(&mut self) -> Vec<LabelId> {
+    fn labels(&mut self) -> Flat<LabelId> {
         self.read(Values::token, |id| LabelId::from_index(id.0), LabelId::from_index(0))
     }
 
-    fn labels_if(&mut self) -> Vec<Option<LabelId>> {
+    fn labels_if(&mut self) -> Flat<Option<LabelId>> {
         self.read(Values::token, |id| Some(LabelId::from_index(id.0)), None)
     }
 
-    fn instants(&mut self) -> Vec<Timestamp> {
+    fn instants(&mut self) -> Flat<Timestamp> {
         self.read(Values::instant, Timestamp, Timestamp::default())
     }
 
-    fn instants_if(&mut self) -> Vec<Option<Timestamp>> {
-        self.read(Values::instant, |micros| Some(Timestamp(micros)), None)
+    fn instants_if(&mut self) -> Flat<Optional<Timestamp>> {
+        self.read(Values::instant, |micros| Some(Timestamp(micros)).into(), None.into())
     }
 
     /// Ends: null is open.
-    fn ends(&mut self) -> Vec<Timestamp> {
+    fn ends(&mut self) -> Flat<Timestamp> {
         self.read(Values::instant, Timestamp, Timestamp::NEVER)
     }
 
-    fn regions(&mut self) -> Vec<Region> {
+    fn regions(&mut self) -> Flat<Region> {
         self.read(Values::uint, |code| region(code).unwrap_or(NOWHERE), NOWHERE)
     }
 
-    fn regions_if(&mut self) -> Vec<Option<Region>> {
+    fn regions_if(&mut self) -> Flat<Option<Region>> {
         self.read(Values::uint, region, None)
     }
 
-    fn uints<T: TryFrom<u64> + Copy + Default>(&mut self) -> Vec<T> {
+    fn uints<T: TryFrom<u64> + Copy + Default>(&mut self) -> Flat<T> {
         self.read(Values::uint, |value| T::try_from(value).unwrap_or_default(), T::default())
     }
 
-    fn uints_if<T: TryFrom<u64> + Copy>(&mut self) -> Vec<Option<T>> {
-        self.read(Values::uint, |value| T::try_from(value).ok(), None)
+    fn uints_if<T: TryFrom<u64> + Coded>(&mut self) -> Flat<Optional<T>> {
+        self.read(Values::uint, |value| T::try_from(value).ok().into(), None.into())
     }
 
-    fn enumerations<E: ClosedEnum>(&mut self) -> Vec<E> {
+    fn enumerations<E: ClosedEnum>(&mut self) -> Flat<E> {
         self.read(Values::code, |code| E::ALL[usize::from(code)], E::ALL[0])
     }
 
-    fn enumerations_if<E: ClosedEnum>(&mut self) -> Vec<Option<E>> {
-        self.read(Values::code, |code| Some(E::ALL[usize::from(code)]), None)
+    fn enumerations_if<E: ClosedEnum + Coded>(&mut self) -> Flat<Optional<E>> {
+        self.read(Values::code, |code| Some(E::ALL[usize::from(code)]).into(), None.into())
     }
 
     /// One column of flags a value of the enumeration, in its order.
-    fn flags<E: ClosedEnum>(&mut self) -> Vec<EnumSet<E>> {
+    fn flags<E: ClosedEnum>(&mut self) -> Flat<EnumSet<E>> {
         let mut sets = vec![EnumSet::EMPTY; self.chunk.rows];
         for &value in E::ALL {
             let flags = self.read(Values::bool, |flag| flag, false);
-            for (set, flag) in sets.iter_mut().zip(flags) {
+            for (set, &flag) in sets.iter_mut().zip(&flags) {
                 *set = set.with(value, flag);
             }
         }
-        sets
+        sets.into()
     }
 
-    fn celsius(&mut self) -> Vec<f64> {
+    fn celsius(&mut self) -> Flat<f64> {
         self.read(Values::float, |degrees| degrees, f64::NAN)
     }
 
     /// Where each row came from: no column of the file.
-    fn origins(&self) -> Vec<Origin> {
+    fn origins(&self) -> Flat<Origin> {
         let offset = |row| u32::try_from((self.offset_of)(row)).unwrap_or(u32::MAX);
         (0..self.chunk.rows).map(|row| Origin { source: self.chunk.source, offset: offset(row) }).collect()
     }

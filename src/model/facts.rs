@@ -11,7 +11,9 @@ use rayon::prelude::*;
 use super::enums::{
     Admission, CaseKind, DocType, EnumSet, Level, Outcome, QuarantineKind, ReviewState, Setting, Symptom, TestResult,
 };
+use super::flat::{Element, Flat, Keep, Visitor};
 use super::ids::{LabelId, Origin, PersonId, PlaceId, Region};
+use super::optional::Optional;
 use super::time::Timestamp;
 
 macro_rules! tables {
@@ -30,8 +32,8 @@ macro_rules! tables {
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct $columns {
             /// Key of each row.
-            pub id: Vec<u64>,
-            $($(#[$field_doc])* pub $field: Vec<$type>,)+
+            pub id: Flat<u64>,
+            $($(#[$field_doc])* pub $field: Flat<<$type as Keep>::Kept>,)+
         }
 
         impl TableColumns for $columns {
@@ -42,22 +44,22 @@ macro_rules! tables {
             }
 
             fn row(&self, row: usize) -> $row {
-                $row { id: self.id[row], $($field: self.$field[row],)+ }
+                $row { id: self.id[row], $($field: Keep::of(self.$field[row]),)+ }
             }
 
             fn push(&mut self, row: $row) {
                 self.id.push(row.id);
-                $(self.$field.push(row.$field);)+
+                $(self.$field.push(row.$field.keep());)+
             }
 
             fn append(&mut self, other: &mut Self) {
-                self.id.append(&mut other.id);
-                $(self.$field.append(&mut other.$field);)+
+                append(&mut self.id, &mut other.id);
+                $(append(&mut self.$field, &mut other.$field);)+
             }
 
             fn reserve(&mut self, rows: usize) {
-                self.id.reserve_exact(rows);
-                $(self.$field.reserve_exact(rows);)+
+                self.id.edit(|ids| ids.reserve_exact(rows));
+                $(self.$field.edit(|values| values.reserve_exact(rows));)+
             }
 
             fn retain(&mut self, keep: &[bool]) {
@@ -76,6 +78,16 @@ macro_rules! tables {
             fn permute(&mut self, order: &[u32]) {
                 gather(&mut self.id, order);
                 $(gather(&mut self.$field, order);)+
+            }
+
+            fn visit<V: Visitor>(&mut self, visitor: &mut V) -> Result<(), V::Error> {
+                visitor.column("id", &mut self.id)?;
+                $(visitor.column(stringify!($field), &mut self.$field)?;)+
+                Ok(())
+            }
+
+            fn is_even(&self) -> bool {
+                true $(&& self.$field.len() == self.id.len())+
             }
         }
     )+};
@@ -103,6 +115,13 @@ pub trait TableColumns: Default + Send + Sync {
     fn scatter(&mut self, cluster_of: &[u16], begins: &[u32]);
     /// Replaces the rows by those numbered in `order`, in that order: `new[i] = old[order[i]]`. Peak memory is one column more.
     fn permute(&mut self, order: &[u32]);
+    /// Shows every column to a visitor, `id` first.
+    ///
+    /// # Errors
+    /// The visitor's first.
+    fn visit<V: Visitor>(&mut self, visitor: &mut V) -> Result<(), V::Error>;
+    /// Whether all columns are of one length.
+    fn is_even(&self) -> bool;
 
     /// Number of rows.
     fn len(&self) -> usize {
@@ -118,12 +137,17 @@ pub trait TableColumns: Default + Send + Sync {
     }
 }
 
-fn retain<T>(column: &mut Vec<T>, keep: &[bool]) {
-    let mut keep = keep.iter();
-    column.retain(|_| *keep.next().expect("one flag a row"));
+fn append<T: Element>(column: &mut Flat<T>, other: &mut Flat<T>) {
+    let mut more = std::mem::take(other).into_vec();
+    column.edit(|values| values.append(&mut more));
 }
 
-fn scatter<T: Copy>(column: &mut Vec<T>, cluster_of: &[u16], begins: &[u32]) {
+fn retain<T: Element>(column: &mut Flat<T>, keep: &[bool]) {
+    let mut keep = keep.iter();
+    column.edit(|values| values.retain(|_| *keep.next().expect("one flag a row")));
+}
+
+fn scatter<T: Element>(column: &mut Flat<T>, cluster_of: &[u16], begins: &[u32]) {
     let Some(&first) = column.first() else { return };
     let mut next = begins.to_vec();
     let mut scattered = vec![first; column.len()];
@@ -132,10 +156,10 @@ fn scatter<T: Copy>(column: &mut Vec<T>, cluster_of: &[u16], begins: &[u32]) {
         scattered[*slot as usize] = value;
         *slot += 1;
     }
-    *column = scattered;
+    *column = scattered.into();
 }
 
-fn gather<T: Copy + Send + Sync>(column: &mut Vec<T>, order: &[u32]) {
+fn gather<T: Element>(column: &mut Flat<T>, order: &[u32]) {
     *column = order.par_iter().map(|&row| column[row as usize]).collect();
 }
 
@@ -295,6 +319,20 @@ impl Contact {
     pub const fn ended_at(&self) -> Timestamp {
         self.started_at.plus_micros(self.duration_s as i64 * super::time::MICROS_PER_SECOND)
     }
+}
+
+/// What co-presence asks of a stay, in one piece: the stays at a place are of many persons.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct PlaceStay {
+    /// Who.
+    pub person: PersonId,
+    /// Row of the seat, in a vehicle.
+    pub row: Optional<u16>,
+    /// Begin.
+    pub entered_at: Timestamp,
+    /// End, `NEVER` if open.
+    pub left_at: Timestamp,
 }
 
 /// All eleven tables of one set of facts.

@@ -168,6 +168,7 @@ impl RuleMask {
 
 /// Where a row came from: which source (index into the list of sources) and its row or line there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(C)]
 pub struct Origin {
     /// Index into the load's list of sources.
     pub source: u32,

@@ -5,7 +5,9 @@
 pub mod codes;
 pub mod enums;
 pub mod facts;
+pub mod flat;
 pub mod ids;
+pub mod optional;
 pub mod published;
 pub mod rejection;
 pub mod schema;
@@ -16,7 +18,9 @@ pub use enums::{
     Admission, CaseKind, ClosedEnum, Colour, DocType, EnumSet, Level, Outcome, QuarantineKind, ReviewState, Setting,
     Symptom, TestResult,
 };
+pub use flat::Flat;
 pub use ids::{LabelId, Origin, PersonId, PlaceId, Region, RegionId, RuleId, RuleMask};
+pub use optional::Optional;
 pub use rejection::{Reason, Rejection};
 pub use schema::{Column, ColumnType, Table};
 pub use time::{LocalDay, Timestamp, UtcOffset};

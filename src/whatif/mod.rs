@@ -82,6 +82,12 @@ impl<'a> Whatif<'a> {
         &self.codes
     }
 
+    /// The facts, under the listings of the last candidate.
+    #[must_use]
+    pub fn into_facts(self) -> Facts {
+        self.facts
+    }
+
     /// What a candidate would change.
     #[must_use]
     pub fn outcome(self, candidate: &Candidate<'_>) -> (Self, Outcome) {

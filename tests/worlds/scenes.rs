@@ -148,7 +148,7 @@ impl Stage {
                     ids[1] = u64::MAX;
                 }
                 draw.shuffle(&mut ids);
-                columns.id = ids;
+                columns.id = ids.into();
             });
         }
     }
@@ -289,7 +289,7 @@ impl Stage {
         let last = self.tables.declarations.len() - 1;
         let arrived_at = self.maybe(60, |stage| stage.near(at));
         self.tables.declarations.came_from[last] = Some(region);
-        self.tables.declarations.arrived_at[last] = arrived_at;
+        self.tables.declarations.arrived_at[last] = arrived_at.into();
         if self.draw.chance(50) {
             self.tables.declarations.residence[last] = region;
         }

@@ -50,14 +50,14 @@ pub const SITUATIONS: &[Situation] = &[
     ("cases of one person reported at one instant", |w| {
         twice(w.tables.cases.rows().map(|c| (c.person, c.reported_at)))
     }),
-    ("a case ruled out", |w| w.tables.cases.outcome.contains(&Some(Outcome::RuledOut))),
-    ("a case recovered", |w| w.tables.cases.outcome.contains(&Some(Outcome::Recovered))),
-    ("a case that died", |w| w.tables.cases.outcome.contains(&Some(Outcome::Died))),
+    ("a case ruled out", |w| w.tables.cases.outcome.contains(&Some(Outcome::RuledOut).into())),
+    ("a case recovered", |w| w.tables.cases.outcome.contains(&Some(Outcome::Recovered).into())),
+    ("a case that died", |w| w.tables.cases.outcome.contains(&Some(Outcome::Died).into())),
     ("an outcome before the report", |w| w.tables.cases.rows().any(|c| c.outcome_at < c.reported_at)),
     ("onset before a late report", |w| {
         w.tables.cases.rows().any(|c| c.onset_at.is_some_and(|onset| onset < c.reported_at))
     }),
-    ("a case without onset", |w| w.tables.cases.onset_at.contains(&None)),
+    ("a case without onset", |w| w.tables.cases.onset_at.contains(&None.into())),
     ("isolated before onset", |w| w.tables.cases.rows().any(|c| Some(c.isolated_at) < c.onset_at)),
     ("isolated in mid-contact", |w| {
         contacts_of_cases(w).any(|(case, c)| c.started_at < case.isolated_at && case.isolated_at < c.ended_at())

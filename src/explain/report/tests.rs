@@ -110,7 +110,7 @@ fn what_others_have_to_record_is_awaited() {
     assert_eq!(page.rules[0].missing.awaits, Some(Awaited::Outcome));
     assert_eq!(page.rules[1].missing.awaits, Some(Awaited::Lifting));
     // Once it is recorded the page counts down.
-    world.facts.cases.outcome[0] = Some(Outcome::Recovered);
+    world.facts.cases.outcome[0] = Some(Outcome::Recovered).into();
     world.facts.cases.outcome_at[0] = t("02-17 12:00");
     let page = for_me(&world, &program, "02-18");
     assert_eq!((page.rules[0].missing.awaits, page.rules[0].missing.days_left), (None, 14));

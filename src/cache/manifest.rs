@@ -1,0 +1,227 @@
+//! What a cache says of itself: the data it is of, its files with their checksums, and what the load said.
+//!
+//! The one idea: a line of JSON, and the checksum of that line on the next; all else is checked against what the line says.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use twox_hash::XxHash3_64;
+
+use crate::ingest::SourceFile;
+use crate::model::{ClosedEnum as _, Reason, Rejection, Table};
+
+/// Number of the form of manifest and columns. To be raised with every change of what columns hold, how they are ordered or which
+/// rows are refused.
+pub(super) const VERSION: u32 = 1;
+
+/// Bytes that are summed up by one task of the pool.
+const PIECE_BYTES: usize = 1 << 22;
+
+/// What is written of a cache as a whole.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Manifest {
+    /// [`VERSION`].
+    pub(super) version: u32,
+    /// Version of the program, which may read files otherwise than an earlier one.
+    pub(super) engine: String,
+    /// The data's files, in the order of sources.
+    pub(super) sources: Vec<Stamp>,
+    /// The columns, by group and name.
+    pub(super) columns: BTreeMap<String, Entry>,
+    /// What the load said: [`Said`] as JSON.
+    pub(super) said: Entry,
+}
+
+/// Of a manifest only what one of any version says.
+#[derive(Debug, Deserialize)]
+pub(super) struct Head {
+    pub(super) version: u32,
+    pub(super) engine: String,
+}
+
+/// A file of a cache.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(super) struct Entry {
+    /// Its name; none if it would be empty.
+    pub(super) file: Option<String>,
+    /// Its length.
+    pub(super) bytes: u64,
+    /// Bytes of each of its values.
+    pub(super) value_bytes: usize,
+    /// Its [`checksum`], in hexadecimal digits.
+    pub(super) checksum: String,
+}
+
+/// By what a file of the data is known.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct Stamp {
+    /// Name, relative to the data directory.
+    pub(super) name: String,
+    /// Its table's name.
+    table: String,
+    bytes: u64,
+    modified_ns: i64,
+    changed_ns: i64,
+}
+
+impl Stamp {
+    /// The stamp of a file as it is now; of one that is not there, one that is no file's.
+    pub(super) fn of(file: &SourceFile) -> Self {
+        let (bytes, modified_ns, changed_ns) = times(&file.path).unwrap_or((u64::MAX, i64::MIN, i64::MIN));
+        Self { name: file.name.clone(), table: file.table.name().to_owned(), bytes, modified_ns, changed_ns }
+    }
+
+    /// Whether the file is another one by now.
+    pub(super) fn has_moved(&self, path: &Path) -> bool {
+        times(path) != Some((self.bytes, self.modified_ns, self.changed_ns))
+    }
+}
+
+/// Size, time of modification and time of change of a file.
+#[cfg(unix)]
+fn times(path: &Path) -> Option<(u64, i64, i64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let ns = |seconds: i64, ns: i64| seconds.wrapping_mul(1_000_000_000).wrapping_add(ns);
+    let meta = fs::metadata(path).ok()?;
+    Some((meta.len(), ns(meta.mtime(), meta.mtime_nsec()), ns(meta.ctime(), meta.ctime_nsec())))
+}
+
+/// Size and time of modification of a file.
+#[cfg(not(unix))]
+fn times(path: &Path) -> Option<(u64, i64, i64)> {
+    let meta = fs::metadata(path).ok()?;
+    let since = meta.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some((meta.len(), i64::try_from(since.as_nanos()).ok()?, 0))
+}
+
+/// The checksum of bytes: XXH3 of the XXH3 of each piece. Cost: a read at the speed of memory, by all threads.
+pub(super) fn checksum(bytes: &[u8]) -> String {
+    let pieces: Vec<[u8; 8]> =
+        bytes.par_chunks(PIECE_BYTES).map(|piece| XxHash3_64::oneshot(piece).to_le_bytes()).collect();
+    format!("{:016x}", XxHash3_64::oneshot(pieces.as_flattened()))
+}
+
+/// What a load said, but for what it says of a directory's other entries.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    pub(super) rejections: Vec<Rejection>,
+    pub(super) duplicates: BTreeMap<Table, u64>,
+    pub(super) warnings: Vec<String>,
+}
+
+/// [`Said`] in words.
+#[derive(Debug, Deserialize, Serialize)]
+struct Spelt {
+    rejections: Vec<SpeltRejection>,
+    duplicates: BTreeMap<String, u64>,
+    warnings: Vec<String>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+struct SpeltRejection {
+    table: String,
+    id: Option<u64>,
+    reason: String,
+    column: Option<String>,
+    row: String,
+    source: String,
+    offset: u64,
+}
+
+impl Said {
+    /// As JSON.
+    ///
+    /// # Errors
+    /// What the encoder said.
+    pub(super) fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+        let spell = |rejection: &Rejection| SpeltRejection {
+            table: rejection.table.name().to_owned(),
+            id: rejection.id,
+            reason: rejection.reason.name().to_owned(),
+            column: rejection.column.map(str::to_owned),
+            row: rejection.row.clone(),
+            source: rejection.source.clone(),
+            offset: rejection.offset,
+        };
+        let duplicates = self.duplicates.iter().map(|(table, &rows)| (table.name().to_owned(), rows));
+        serde_json::to_vec(&Spelt {
+            rejections: self.rejections.iter().map(spell).collect(),
+            duplicates: duplicates.collect(),
+            warnings: self.warnings.clone(),
+        })
+    }
+
+    /// What JSON says; `None` if that is something else.
+    pub(super) fn of_json(json: &[u8]) -> Option<Self> {
+        let spelt: Spelt = serde_json::from_slice(json).ok()?;
+        let rejection = |spelt: SpeltRejection| {
+            let table = Table::parse(&spelt.table)?;
+            let column = |name: String| Some(table.columns().iter().find(|column| column.name == name)?.name);
+            Some(Rejection {
+                table,
+                id: spelt.id,
+                reason: Reason::parse(&spelt.reason)?,
+                column: match spelt.column {
+                    Some(name) => Some(column(name)?),
+                    None => None,
+                },
+                row: spelt.row,
+                source: spelt.source,
+                offset: spelt.offset,
+            })
+        };
+        let duplicates = spelt.duplicates.into_iter().map(|(table, rows)| Some((Table::parse(&table)?, rows)));
+        Some(Self {
+            rejections: spelt.rejections.into_iter().map(rejection).collect::<Option<_>>()?,
+            duplicates: duplicates.collect::<Option<_>>()?,
+            warnings: spelt.warnings,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_said_is_said_again() {
+        let rejection = |id, column| Rejection {
+            table: Table::Stays,
+            id,
+            reason: Reason::Interval,
+            column,
+            row: "{\"id\":1,\"place\":\"三\\u0000\"}".to_owned(),
+            source: "stays/a.csv".to_owned(),
+            offset: u64::MAX,
+        };
+        let said = Said {
+            rejections: vec![rejection(Some(u64::MAX), Some("left_at")), rejection(None, None)],
+            duplicates: BTreeMap::from([(Table::Tests, 3)]),
+            warnings: vec!["odd".to_owned()],
+        };
+        let again = Said::of_json(&said.to_json().expect("JSON")).expect("what was said");
+        assert_eq!(again.rejections, said.rejections);
+        assert_eq!((again.duplicates, again.warnings), (said.duplicates, said.warnings));
+        assert!(Said::of_json(b"{}").is_none());
+    }
+
+    #[test]
+    fn a_checksum_sees_every_byte_and_the_order_of_pieces() {
+        let mut bytes = vec![7u8; 2 * PIECE_BYTES + 1];
+        let before = checksum(&bytes);
+        for place in [0, PIECE_BYTES - 1, PIECE_BYTES, 2 * PIECE_BYTES] {
+            bytes[place] ^= 1;
+            assert_ne!(checksum(&bytes), before, "{place}");
+            bytes[place] ^= 1;
+        }
+        bytes[0] = 8;
+        let first = checksum(&bytes);
+        bytes[0] = 7;
+        bytes[PIECE_BYTES] = 8;
+        assert_ne!(checksum(&bytes), first);
+        assert_ne!(checksum(&bytes[1..]), checksum(&bytes));
+    }
+}

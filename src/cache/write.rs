@@ -1,0 +1,168 @@
+//! From facts to a cache's files.
+//!
+//! The one idea: all files are written under temporary names first; only then they get their own, the manifest last, and what
+//! the new manifest does not name is removed. A run that dies leaves the old cache or files that nobody names.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, TryLockError};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use super::manifest::{Entry, Manifest, Said, Stamp, VERSION, checksum};
+use super::open::seal;
+use super::{LOCK, MANIFEST, PREFIX};
+use crate::facts::Facts;
+use crate::model::Flat;
+use crate::model::flat::{Element, Visitor};
+
+/// Bytes written between two looks at whether to stop.
+const WRITE_BYTES: usize = 1 << 24;
+
+/// Why facts were not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum KeepError {
+    /// The file system refused.
+    #[error("the cache is not written: {}: {cause}", .path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// Another run is writing there.
+    #[error("the cache is not written: another run is writing to {}", .dir.display())]
+    Busy {
+        /// The cache.
+        dir: PathBuf,
+    },
+    /// A file of the data has changed since the run began to read it.
+    #[error("the cache is not written: {} changed while it was read", .path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The run was told to stop.
+    #[error("the cache is not written: interrupted")]
+    Interrupted,
+}
+
+fn io(path: &Path) -> impl Fn(std::io::Error) -> KeepError + '_ {
+    move |cause| KeepError::Io { path: path.to_owned(), cause }
+}
+
+/// Keeps facts in a directory, which is made if it is not there.
+///
+/// # Errors
+/// [`KeepError`]; what was kept earlier is then as it was.
+pub(super) fn write(
+    dir: &Path,
+    facts: &mut Facts,
+    sources: Vec<Stamp>,
+    said: &Said,
+    interrupted: &dyn Fn() -> bool,
+) -> Result<(), KeepError> {
+    fs::create_dir_all(dir).map_err(io(dir))?;
+    let lock_path = dir.join(LOCK);
+    let lock = File::options().create(true).append(true).open(&lock_path).map_err(io(&lock_path))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(KeepError::Busy { dir: dir.to_owned() }),
+        Err(TryLockError::Error(cause)) => return Err(io(&lock_path)(cause)),
+    }
+    // What a run that died has left takes the room that this one needs.
+    sweep(dir, |name| name.ends_with(TEMPORARY));
+    let mut writer = Writer { dir, group: "", staged: Vec::new(), columns: BTreeMap::new(), interrupted };
+    facts.visit(&mut writer)?;
+    let said = said.to_json().map_err(|error| io(dir)(error.into()))?;
+    let said = writer.stage("said", &said, 1)?;
+    let Writer { staged, columns, .. } = writer;
+    let manifest = Manifest { version: VERSION, engine: env!("CARGO_PKG_VERSION").to_owned(), sources, columns, said };
+    let mut text = serde_json::to_vec(&manifest).map_err(|error| io(dir)(error.into()))?;
+    let sum = seal(&text);
+    text.extend_from_slice(format!("\n{sum}\n").as_bytes());
+    let mut last = temporary(dir)?;
+    last.write_all(&text).map_err(io(dir))?;
+    for (file, name) in staged.into_iter().chain([(last, MANIFEST.to_owned())]) {
+        let path = dir.join(name);
+        file.persist(&path).map_err(|refused| io(&path)(refused.error))?;
+    }
+    let entries = manifest.columns.values().chain([&manifest.said]);
+    let named: Vec<&str> = entries.filter_map(|entry| entry.file.as_deref()).collect();
+    sweep(dir, |name| name != LOCK && !named.contains(&name));
+    drop(lock);
+    Ok(())
+}
+
+/// End of the names of files that are not whole yet.
+const TEMPORARY: &str = ".tmp";
+
+/// Removes a cache's files for which `unwanted` holds. What cannot be removed costs room, nothing else.
+fn sweep(dir: &Path, unwanted: impl Fn(&str) -> bool) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        if name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name != MANIFEST && unwanted(name)) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn temporary(dir: &Path) -> Result<NamedTempFile, KeepError> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(PREFIX).suffix(TEMPORARY);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        // As any file that the operator's programs make: their umask decides.
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(dir).map_err(io(dir))
+}
+
+/// Writes the columns it is shown.
+struct Writer<'a> {
+    dir: &'a Path,
+    group: &'static str,
+    staged: Vec<(NamedTempFile, String)>,
+    columns: BTreeMap<String, Entry>,
+    interrupted: &'a dyn Fn() -> bool,
+}
+
+impl Writer<'_> {
+    fn stage(&mut self, name: &str, bytes: &[u8], value_bytes: usize) -> Result<Entry, KeepError> {
+        let checksum = checksum(bytes);
+        let mut entry = Entry { file: None, bytes: bytes.len() as u64, value_bytes, checksum };
+        if bytes.is_empty() {
+            return Ok(entry);
+        }
+        let file = format!("{PREFIX}{name}.{}", entry.checksum);
+        let path = self.dir.join(&file);
+        let mut staged = temporary(self.dir)?;
+        for piece in bytes.chunks(WRITE_BYTES) {
+            if (self.interrupted)() {
+                return Err(KeepError::Interrupted);
+            }
+            staged.write_all(piece).map_err(io(&path))?;
+        }
+        self.staged.push((staged, file.clone()));
+        entry.file = Some(file);
+        Ok(entry)
+    }
+}
+
+impl Visitor for Writer<'_> {
+    type Error = KeepError;
+
+    fn group(&mut self, name: &'static str) -> Result<(), KeepError> {
+        self.group = name;
+        Ok(())
+    }
+
+    fn column<T: Element>(&mut self, name: &str, column: &mut Flat<T>) -> Result<(), KeepError> {
+        let name = format!("{}.{name}", self.group);
+        let entry = self.stage(&name, column.bytes(), size_of::<T>())?;
+        self.columns.insert(name, entry);
+        Ok(())
+    }
+}
