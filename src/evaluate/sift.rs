@@ -128,23 +128,15 @@ impl<'a> Sieve<'a> {
         let reach = |region| self.moment.strata.reach(region);
         if !self.areas.declared.is_empty() {
             let rules = |region: Option<RegionId>| region.map_or(RuleMask::EMPTY, reach).and(self.areas.declared);
-            each_hit(
-                &facts.came_from[rows.clone()],
-                |region| !rules(region).is_empty(),
-                |row, region| {
-                    named.add(persons[row], rules(region));
-                },
-            );
+            for (row, region) in hits(&facts.came_from[rows.clone()], |region| !rules(region).is_empty()) {
+                named.add(persons[row], rules(region));
+            }
         }
         if !self.areas.residence.is_empty() {
             let rules = |region| reach(region).and(self.areas.residence);
-            each_hit(
-                &facts.residence[rows],
-                |region| !rules(region).is_empty(),
-                |row, region| {
-                    named.add(persons[row], rules(region));
-                },
-            );
+            for (row, region) in hits(&facts.residence[rows], |region| !rules(region).is_empty()) {
+                named.add(persons[row], rules(region));
+            }
         }
     }
 
@@ -157,15 +149,11 @@ impl<'a> Sieve<'a> {
         given_at: &[Timestamp],
         named: &mut Named<'_>,
     ) {
-        each_hit(
-            flags,
-            |flags| flags.intersects(wanted.any),
-            |row, _| {
-                if self.counts(given_at[row], wanted.days) {
-                    named.add(persons[row], wanted.rule);
-                }
-            },
-        );
+        for (row, _) in hits(flags, |flags| flags.intersects(wanted.any)) {
+            if self.counts(given_at[row], wanted.days) {
+                named.add(persons[row], wanted.rule);
+            }
+        }
     }
 
     fn checkins(&self, people: Range<usize>, named: &mut Named<'_>) {
@@ -176,15 +164,11 @@ impl<'a> Sieve<'a> {
             self.flags(wanted, &checkins.symptoms[rows.clone()], persons, reported_at, named);
             if wanted.any.contains(Symptom::Fever) {
                 let fever = self.moment.program.fever_celsius;
-                each_hit(
-                    &checkins.temperature_c[rows.clone()],
-                    |celsius| celsius >= fever,
-                    |row, _| {
-                        if self.counts(reported_at[row], wanted.days) {
-                            named.add(persons[row], wanted.rule);
-                        }
-                    },
-                );
+                for (row, _) in hits(&checkins.temperature_c[rows.clone()], |celsius| celsius >= fever) {
+                    if self.counts(reported_at[row], wanted.days) {
+                        named.add(persons[row], wanted.rule);
+                    }
+                }
             }
         }
     }
@@ -197,15 +181,11 @@ impl<'a> Sieve<'a> {
         let rows = facts.stays_of.span(people);
         let (persons, left_at) = (&stays.person[rows.clone()], &stays.left_at[rows.clone()]);
         let rules = |region| self.moment.strata.reach(region);
-        each_hit(
-            &facts.stay_region[rows],
-            |region| !rules(region).is_empty(),
-            |row, region| {
-                if self.counts(left_at[row], self.areas.stays_days) {
-                    named.add(persons[row], rules(region));
-                }
-            },
-        );
+        for (row, region) in hits(&facts.stay_region[rows], |region| !rules(region).is_empty()) {
+            if self.counts(left_at[row], self.areas.stays_days) {
+                named.add(persons[row], rules(region));
+            }
+        }
     }
 
     fn tests(&self, people: Range<usize>, named: &mut Named<'_>) {
@@ -215,23 +195,15 @@ impl<'a> Sieve<'a> {
         let tests = &self.moment.facts.tests;
         let rows = self.moment.facts.tests_of.span(people);
         let persons = &tests.person[rows.clone()];
-        each_hit(
-            &tests.result[rows],
-            |result| result == TestResult::Positive,
-            |row, _| {
-                named.add(persons[row], self.positive_tests);
-            },
-        );
+        for (row, _) in hits(&tests.result[rows], |result| result == TestResult::Positive) {
+            named.add(persons[row], self.positive_tests);
+        }
     }
 }
 
-/// Tells of each row of a column whose value is a hit.
-fn each_hit<T: Copy>(column: &[T], is_hit: impl Fn(T) -> bool, mut hit: impl FnMut(usize, T)) {
-    for (row, &value) in column.iter().enumerate() {
-        if is_hit(value) {
-            hit(row, value);
-        }
-    }
+/// The rows of a column whose value is a hit, with it.
+fn hits<T: Copy>(column: &[T], is_hit: impl Fn(T) -> bool) -> impl Iterator<Item = (usize, T)> {
+    column.iter().copied().enumerate().filter(move |&(_, value)| is_hit(value))
 }
 
 /// The rules named for the people of a task.
