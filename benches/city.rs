@@ -93,8 +93,11 @@ fn bytes_to_read(program: &Program) -> usize {
     if any(&|cause| matches!(cause, Cause::Area { declared: true, .. })) {
         bytes += facts.declarations.len() * 4;
     }
+    if any(&|cause| matches!(cause, Cause::Contact(contact) if contact.via_contact)) {
+        bytes += facts.case_contacts.len() * (4 + 4 + 8 + 4 + 1);
+    }
     if any(&|cause| matches!(cause, Cause::Contact(contact) if contact.via_place)) {
-        bytes += facts.stays.len() * 4;
+        bytes += size_of_val(&*facts.shared_stays) + size_of_val(&*facts.case_stays);
     }
     bytes
 }

@@ -132,7 +132,7 @@ fn open_columns(dir: &Path, manifest: Manifest, stamps: &[Stamp]) -> Result<(Fac
         let bytes = open_file(dir, &entry)?;
         Ok((name, (entry, bytes)))
     });
-    let mut columns = Columns { group: "", files: opened.collect::<Result<_, Stale>>()? };
+    let mut columns = Columns { files: opened.collect::<Result<_, Stale>>()? };
     let facts = Facts::of_columns(&mut columns)?;
     let facts = facts.ok_or_else(|| damaged(MANIFEST, "its columns do not belong together"))?;
     Ok((facts, said))
@@ -156,22 +156,15 @@ fn open_file(dir: &Path, entry: &Entry) -> Result<Buffer, Stale> {
 
 /// Puts columns of files in the place of those it is shown.
 struct Columns {
-    group: &'static str,
     files: HashMap<String, (Entry, Buffer)>,
 }
 
 impl Visitor for Columns {
     type Error = Stale;
 
-    fn group(&mut self, name: &'static str) -> Result<(), Stale> {
-        self.group = name;
-        Ok(())
-    }
-
     fn column<T: Element>(&mut self, name: &str, column: &mut Flat<T>) -> Result<(), Stale> {
-        let name = format!("{}.{name}", self.group);
         let (entry, bytes) =
-            self.files.remove(&name).ok_or_else(|| damaged(MANIFEST, format!("it does not name {name}")))?;
+            self.files.remove(name).ok_or_else(|| damaged(MANIFEST, format!("it does not name {name}")))?;
         let broken = |detail: String| damaged(entry.file.as_deref().unwrap_or(MANIFEST), detail);
         if entry.value_bytes != size_of::<T>() {
             return Err(broken(format!("its values are of {} bytes", entry.value_bytes)));

@@ -73,7 +73,7 @@ pub(super) fn write(
     }
     // What a run that died has left takes the room that this one needs.
     sweep(dir, |name| name.ends_with(TEMPORARY));
-    let mut writer = Writer { dir, group: "", staged: Vec::new(), columns: BTreeMap::new(), interrupted };
+    let mut writer = Writer { dir, staged: Vec::new(), columns: BTreeMap::new(), interrupted };
     facts.visit(&mut writer)?;
     let said = said.to_json().map_err(|error| io(dir)(error.into()))?;
     let said = writer.stage("said", &said, 1)?;
@@ -123,7 +123,6 @@ fn temporary(dir: &Path) -> Result<NamedTempFile, KeepError> {
 /// Writes the columns it is shown.
 struct Writer<'a> {
     dir: &'a Path,
-    group: &'static str,
     staged: Vec<(NamedTempFile, String)>,
     columns: BTreeMap<String, Entry>,
     interrupted: &'a dyn Fn() -> bool,
@@ -154,15 +153,9 @@ impl Writer<'_> {
 impl Visitor for Writer<'_> {
     type Error = KeepError;
 
-    fn group(&mut self, name: &'static str) -> Result<(), KeepError> {
-        self.group = name;
-        Ok(())
-    }
-
     fn column<T: Element>(&mut self, name: &str, column: &mut Flat<T>) -> Result<(), KeepError> {
-        let name = format!("{}.{name}", self.group);
-        let entry = self.stage(&name, column.bytes(), size_of::<T>())?;
-        self.columns.insert(name, entry);
+        let entry = self.stage(name, column.bytes(), size_of::<T>())?;
+        self.columns.insert(name.to_owned(), entry);
         Ok(())
     }
 }

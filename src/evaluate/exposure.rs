@@ -9,7 +9,7 @@
 use super::moment::Moment;
 use crate::facts::Facts;
 use crate::model::facts::{Case, Contacts, PlaceStay, TableColumns as _};
-use crate::model::time::{MICROS_PER_MINUTE, MICROS_PER_SECOND};
+use crate::model::time::MICROS_PER_MINUTE;
 use crate::model::{EnumSet, Outcome, PersonId, RuleId, Setting, Timestamp};
 use crate::rules::{Cause, ContactRule};
 
@@ -66,6 +66,10 @@ pub(super) struct Span {
 }
 
 impl Span {
+    pub(super) const fn of(stay: &PlaceStay) -> Self {
+        Self { from: stay.entered_at, to: stay.left_at }
+    }
+
     pub(super) fn and(self, other: Self) -> Self {
         Self { from: self.from.max(other.from), to: self.to.min(other.to) }
     }
@@ -96,14 +100,21 @@ pub(super) fn first_degree(moment: &Moment<'_>, rule: &ContactRule, person: Pers
 }
 
 fn by_contact(moment: &Moment<'_>, rule: &ContactRule, person: PersonId, found: &mut Exposures) {
-    let facts = moment.facts;
-    for end in facts.contacts_of.range(person.index()) {
-        let other = facts.neighbours[end];
-        if facts.cases_of.contains(other.index()) {
-            let (setting, met) = contact_at(facts, end);
-            meet_in_contact(moment, rule, other, setting, met, found);
-        }
+    for (case, setting, met) in contacts_with_cases(moment.facts, person) {
+        meet_in_contact(moment, rule, case, setting, met, found);
     }
+}
+
+/// A person's contacts with cases: who, where and when.
+pub(super) fn contacts_with_cases(
+    facts: &Facts,
+    person: PersonId,
+) -> impl Iterator<Item = (PersonId, Setting, Span)> + use<'_> {
+    facts.contacts_of.range(person.index()).filter_map(|end| {
+        let other = facts.neighbours[end];
+        let is_case = facts.cases_of.contains(other.index());
+        is_case.then(|| contact_at(facts, end)).map(|(setting, met)| (other, setting, met))
+    })
 }
 
 /// Where and when the contact at one of its ends took place.
@@ -114,8 +125,7 @@ pub(super) fn contact_at(facts: &Facts, end: usize) -> (Setting, Span) {
 
 /// From when to when a contact took.
 pub(super) fn time_of(contacts: &Contacts, row: usize) -> Span {
-    let from = contacts.started_at[row];
-    Span { from, to: from.plus_micros(i64::from(contacts.duration_s[row]) * MICROS_PER_SECOND) }
+    Span { from: contacts.started_at[row], to: contacts.ended_at(row) }
 }
 
 /// Counts the exposures of one contact with a case.
@@ -137,14 +147,17 @@ pub(super) fn wants(settings: Option<EnumSet<Setting>>, setting: Setting) -> boo
 }
 
 fn by_place(moment: &Moment<'_>, rule: &ContactRule, person: PersonId, found: &mut Exposures) {
-    let facts = moment.facts;
-    for row in facts.stays_of.range(person.index()) {
-        let Some(place) = facts.stays.place[row] else { continue };
-        let theirs = facts.case_stays_of.range(place.index());
-        if !theirs.is_empty() {
-            meet_at_place(moment, rule, &facts.place_stay(row), &facts.case_stays[theirs], found);
-        }
+    for (stay, case_stays) in stays_beside_cases(moment.facts, person) {
+        meet_at_place(moment, rule, &stay, case_stays, found);
     }
+}
+
+/// A person's stays at places at which cases stayed, with the stays of those.
+pub(super) fn stays_beside_cases(facts: &Facts, person: PersonId) -> impl Iterator<Item = (PlaceStay, &[PlaceStay])> {
+    facts.stays_of.range(person.index()).filter_map(|row| {
+        let case_stays = facts.case_stays_of.range(facts.stays.place[row]?.index());
+        (!case_stays.is_empty()).then(|| (facts.place_stay(row), &facts.case_stays[case_stays]))
+    })
 }
 
 /// Counts the exposures of one stay, at a place at which cases stayed.
@@ -155,10 +168,10 @@ pub(super) fn meet_at_place(
     case_stays: &[PlaceStay],
     found: &mut Exposures,
 ) {
-    let mine = Span { from: stay.entered_at, to: stay.left_at };
+    let mine = Span::of(stay);
     // In the order of `entered_at`: past the first that comes when I have left nobody is met.
     for theirs in case_stays.iter().take_while(|theirs| theirs.entered_at < mine.to) {
-        let both = mine.and(Span { from: theirs.entered_at, to: theirs.left_at });
+        let both = mine.and(Span::of(theirs));
         if both.lasts(rule.min_minutes)
             && theirs.person != stay.person
             && near(rule.rows, stay.row.get(), theirs.row.get())

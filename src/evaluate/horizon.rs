@@ -8,10 +8,10 @@
 //!
 //! Cost: one evaluation an instant; few people are volatile, and few instants lie before the change.
 
-use super::exposure::{Span, contact_at, infectious, near, wants};
+use super::exposure::{Span, contact_at, contacts_with_cases, infectious, near, stays_beside_cases, wants};
 use super::moment::Moment;
 use super::person::{State, state};
-use crate::model::facts::TableColumns as _;
+use crate::model::facts::{PlaceStay, TableColumns as _};
 use crate::model::time::MICROS_PER_MINUTE;
 use crate::model::{EnumSet, PersonId, Region, RuleId, RuleMask, Setting, Timestamp};
 use crate::rules::{Cause, ContactRule, Release};
@@ -210,39 +210,34 @@ impl Instants<'_> {
         let facts = self.moment.facts;
         let mut exposures = Vec::new();
         if rule.via_contact {
-            for end in facts.contacts_of.range(person.index()) {
-                let other = facts.neighbours[end];
-                if !facts.cases_of.contains(other.index()) {
-                    continue;
-                }
-                let (setting, met) = contact_at(facts, end);
+            for (case, setting, met) in contacts_with_cases(facts, person) {
                 if wants(rule.settings, setting) {
                     self.push(met.to);
-                    self.overlaps(rule, other, met, &mut exposures);
+                    self.overlaps(rule, case, met, &mut exposures);
                 }
             }
         }
         if rule.via_place {
-            for row in facts.stays_of.range(person.index()) {
-                self.place(rule, row, &mut exposures);
+            for (stay, case_stays) in stays_beside_cases(facts, person) {
+                self.place(rule, &stay, case_stays, &mut exposures);
             }
         }
         exposures
     }
 
-    fn place(&mut self, rule: &ContactRule, row: usize, exposures: &mut Vec<Timestamp>) {
-        let facts = self.moment.facts;
-        let stay = facts.stays.row(row);
-        let Some(place) = stay.place else { return };
-        for slot in facts.case_stays_of.range(place.index()) {
-            let theirs = facts.case_stays[slot];
-            if theirs.person == stay.person || !near(rule.rows, stay.row, theirs.row.get()) {
+    fn place(
+        &mut self,
+        rule: &ContactRule,
+        stay: &PlaceStay,
+        case_stays: &[PlaceStay],
+        exposures: &mut Vec<Timestamp>,
+    ) {
+        for theirs in case_stays {
+            if theirs.person == stay.person || !near(rule.rows, stay.row.get(), theirs.row.get()) {
                 continue;
             }
             self.push(stay.left_at.max(theirs.left_at));
-            let both = Span { from: stay.entered_at, to: stay.left_at }
-                .and(Span { from: theirs.entered_at, to: theirs.left_at });
-            self.overlaps(rule, theirs.person, both, exposures);
+            self.overlaps(rule, theirs.person, Span::of(stay).and(Span::of(theirs)), exposures);
         }
     }
 

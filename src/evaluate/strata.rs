@@ -120,11 +120,10 @@ fn find_exposed(moment: &Moment<'_>, rule: &ContactRule) -> Exposed {
         }));
     }
     if rule.via_place {
-        let places = facts.case_stays_of.keys().par_iter().enumerate();
-        met.par_extend(places.flat_map(|(number, &place)| {
+        met.par_extend(facts.case_stays_of.keys().par_iter().flat_map(|&place| {
             let case_stays = &facts.case_stays[facts.case_stays_of.range(place as usize)];
-            let stays = facts.shared_stays[facts.shared_stays_of.range(number)].par_iter().with_min_len(STAYS_PER_TASK);
-            stays.filter_map(move |stay| {
+            let stays = &facts.shared_stays[facts.shared_stays_of.range(place as usize)];
+            stays.par_iter().with_min_len(STAYS_PER_TASK).filter_map(move |stay| {
                 let mut found = Exposures::default();
                 exposure::meet_at_place(moment, rule, stay, case_stays, &mut found);
                 found.possible().then_some((stay.person, found))

@@ -8,18 +8,17 @@
 use super::Facts;
 use crate::model::Flat;
 use crate::model::facts::TableColumns as _;
-use crate::model::flat::Visitor;
+use crate::model::flat::{Element, Visitor};
 
 impl Facts {
-    /// Shows every column to a visitor. Names of columns are unique in their group.
+    /// Shows every column to a visitor, under a name of its own: its group, a dot, its name there.
     ///
     /// # Errors
     /// The visitor's first.
     pub fn visit<V: Visitor>(&mut self, visitor: &mut V) -> Result<(), V::Error> {
         macro_rules! groups {
             ($($name:literal: $($part:ident).+;)+) => {$(
-                visitor.group($name)?;
-                self.$($part).+.visit(visitor)?;
+                self.$($part).+.visit(&mut Group { name: $name, visitor: &mut *visitor })?;
             )+};
         }
         groups! {
@@ -50,7 +49,7 @@ impl Facts {
             "reviews": reviews;
             "risk_areas": regions;
         }
-        visitor.group("beside")?;
+        let visitor = &mut Group { name: "beside", visitor };
         visitor.column("residence", &mut self.residence)?;
         visitor.column("came_from", &mut self.came_from)?;
         visitor.column("neighbours", &mut self.neighbours)?;
@@ -99,7 +98,7 @@ impl Facts {
             && self.contacts_of.fits(people, self.neighbours.len())
             && self.stays_of.fits(people, self.stays.len())
             && self.case_stays_of.fits(names.places.len(), self.case_stays.len())
-            && self.shared_stays_of.fits(self.case_stays_of.keys().len(), self.shared_stays.len())
+            && self.shared_stays_of.fits(names.places.len(), self.shared_stays.len())
             && self.tests_of.fits(people, self.tests.len())
             && self.whitelist_of.fits(people, self.whitelist.len())
             && self.findings_of.fits(people, self.findings.len());
@@ -113,5 +112,19 @@ impl Facts {
             && self.neighbours.len() == 2 * self.contacts.len()
             && self.contact_rows.len() == self.neighbours.len()
             && self.stay_region.len() == self.stays.len()
+    }
+}
+
+/// Shows a visitor the columns of a group under their whole names.
+struct Group<'a, V> {
+    name: &'static str,
+    visitor: &'a mut V,
+}
+
+impl<V: Visitor> Visitor for Group<'_, V> {
+    type Error = V::Error;
+
+    fn column<T: Element>(&mut self, name: &str, column: &mut Flat<T>) -> Result<(), V::Error> {
+        self.visitor.column(&format!("{}.{name}", self.name), column)
     }
 }

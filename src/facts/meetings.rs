@@ -7,9 +7,9 @@
 
 use rayon::prelude::*;
 
-use super::{Facts, Offsets, Sparse};
+use super::{Facts, Sparse};
 use crate::model::facts::{Contact, Contacts, PlaceStay, TableColumns as _};
-use crate::model::{PersonId, PlaceId, Timestamp};
+use crate::model::{Flat, PersonId, PlaceId, Timestamp};
 
 impl Facts {
     /// Builds the indexes of this file; the tables are in order.
@@ -38,28 +38,22 @@ impl Facts {
     fn index_case_stays(&mut self) {
         let rows = self.cases_of.keys().iter().flat_map(|&person| self.stays_of.range(person as usize));
         let placed = rows.filter_map(|row| Some((self.stays.place[row]?, self.stays.entered_at[row], row)));
-        let mut placed: Vec<(PlaceId, Timestamp, usize)> = placed.collect();
-        placed.sort_unstable();
-        let keys = placed.iter().map(|(place, ..)| place.index());
-        self.case_stays_of = Sparse::of_ascending(self.names.places.len(), keys);
-        self.case_stays = placed.iter().map(|&(.., row)| self.place_stay(row)).collect::<Vec<_>>().into();
+        (self.case_stays, self.case_stays_of) = self.by_place(placed.collect());
     }
 
     fn index_shared_stays(&mut self) {
         let shared = self.stays.place.par_iter().enumerate().filter_map(|(row, place)| {
             let place = place.filter(|place| self.case_stays_of.contains(place.index()))?;
-            Some((place, row))
+            Some((place, self.stays.entered_at[row], row))
         });
-        let mut shared: Vec<(PlaceId, usize)> = shared.collect();
-        shared.par_sort_unstable();
-        // Every place that is a key is met, if only by the case's own stay.
-        let mut begins = vec![0];
-        for stays in shared.chunk_by(|one, other| one.0 == other.0) {
-            let stays = u32::try_from(stays.len()).expect("rows of a table are numbered by 32 bits");
-            begins.push(begins[begins.len() - 1] + stays);
-        }
-        self.shared_stays_of = Offsets::new(begins);
-        self.shared_stays = shared.par_iter().map(|&(_, row)| self.place_stay(row)).collect::<Vec<_>>().into();
+        (self.shared_stays, self.shared_stays_of) = self.by_place(shared.collect());
+    }
+
+    /// The stays in some rows, by place and `entered_at`.
+    fn by_place(&self, mut placed: Vec<(PlaceId, Timestamp, usize)>) -> (Flat<PlaceStay>, Sparse) {
+        placed.par_sort_unstable();
+        let ranges = Sparse::of_ascending(self.names.places.len(), placed.iter().map(|(place, ..)| place.index()));
+        (placed.par_iter().map(|&(.., row)| self.place_stay(row)).collect(), ranges)
     }
 
     /// What co-presence asks of a row of `stays`. Panics if it is out of range.

@@ -114,10 +114,10 @@ pub struct Facts {
     pub case_stays: Flat<PlaceStay>,
     /// Ranges of `case_stays`, by place.
     pub case_stays_of: Sparse,
-    /// All stays at the places at which a case has stayed, by place.
+    /// All stays at the places at which a case has stayed, by place and `entered_at`.
     pub shared_stays: Flat<PlaceStay>,
-    /// Ranges of `shared_stays`, by the number of the place among the keys of `case_stays_of`.
-    pub shared_stays_of: Offsets,
+    /// Ranges of `shared_stays`, by place.
+    pub shared_stays_of: Sparse,
     /// By person.
     pub tests: Tests,
     /// Ranges of `tests`.

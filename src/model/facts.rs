@@ -317,8 +317,20 @@ impl Contact {
     /// End of the contact.
     #[must_use]
     pub const fn ended_at(&self) -> Timestamp {
-        self.started_at.plus_micros(self.duration_s as i64 * super::time::MICROS_PER_SECOND)
+        end_of(self.started_at, self.duration_s)
     }
+}
+
+impl Contacts {
+    /// End of the contact in a row. Cost: two columns. Panics when out of range.
+    #[must_use]
+    pub fn ended_at(&self, row: usize) -> Timestamp {
+        end_of(self.started_at[row], self.duration_s[row])
+    }
+}
+
+const fn end_of(started_at: Timestamp, duration_s: u32) -> Timestamp {
+    started_at.plus_micros(duration_s as i64 * super::time::MICROS_PER_SECOND)
 }
 
 /// What co-presence asks of a stay, in one piece: the stays at a place are of many persons.

@@ -297,12 +297,6 @@ pub trait Visitor {
     /// What may go wrong.
     type Error;
 
-    /// The columns that follow belong together under this name.
-    ///
-    /// # Errors
-    /// The visitor's own.
-    fn group(&mut self, name: &'static str) -> Result<(), Self::Error>;
-
     /// A column.
     ///
     /// # Errors
