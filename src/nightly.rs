@@ -62,6 +62,8 @@ pub enum Phase {
     Load,
     /// Facts to codes.
     Recompute,
+    /// Codes to counts, and declarations that were refused at T.
+    Summary,
     /// Codes to changes and files.
     Write,
     /// Facts to the cache.
@@ -150,9 +152,10 @@ pub fn run(job: &Job<'_>, watcher: &dyn Watcher) -> Result<Report, JobError> {
 
     watcher.phase(Phase::Recompute);
     let codes = evaluate::recompute(&facts, job.program, job.as_of);
-    rejections.extend(refused_modifications(&facts, &sources, job));
-    rejections.sort_by(|left, right| place_of(left).cmp(&place_of(right)));
 
+    watcher.phase(Phase::Summary);
+    rejections.extend(refused_modifications(&facts, &sources, job));
+    rejections.par_sort_by(|left, right| place_of(left).cmp(&place_of(right)));
     summarise(&facts, job, &codes, &rejections, &mut report);
     if watcher.interrupted() {
         return Err(IngestError::Interrupted.into());
@@ -208,7 +211,7 @@ fn refused_modifications(facts: &Facts, sources: &[String], job: &Job<'_>) -> Ve
             offset: u64::from(declaration.origin.offset),
         }
     };
-    evaluate::refused_declarations(facts, job.program, job.as_of).into_iter().map(rejection).collect()
+    evaluate::refused_declarations(facts, job.program, job.as_of).into_par_iter().map(rejection).collect()
 }
 
 /// A declaration as it came, by the contract's columns.

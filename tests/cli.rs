@@ -101,7 +101,7 @@ fn the_shipped_epidemic_has_every_colour_in_both_cities() {
         assert_eq!((summary["changes"].as_u64(), summary["facts"].as_u64() > Some(100_000)), (Some(0), true));
         let rejections = outputs::read(out.path(), "rejections", OutputFormat::Parquet);
         assert_eq!(summary["rejections"].as_u64(), Some(rejections.len() as u64));
-        for phase in ["load", "recompute", "write"] {
+        for phase in ["load", "recompute", "summary", "write"] {
             assert!(summary["phases_s"][phase].as_f64().is_some_and(|seconds| seconds > 0.0), "{summary}");
         }
         assert!(summary["threads"].as_u64() > Some(0) && summary["peak_rss_bytes"].as_u64() > Some(1 << 20));

@@ -115,6 +115,7 @@ impl Watcher for Progress {
         self.say(match phase {
             Phase::Load => "loading",
             Phase::Recompute => "recomputing",
+            Phase::Summary => "counting",
             Phase::Write => "writing",
             Phase::Cache => "keeping",
         });

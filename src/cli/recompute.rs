@@ -69,6 +69,7 @@ const fn phase_name(phase: Phase) -> &'static str {
     match phase {
         Phase::Load => "load",
         Phase::Recompute => "recompute",
+        Phase::Summary => "summary",
         Phase::Write => "write",
         Phase::Cache => "cache",
     }
