@@ -238,12 +238,19 @@ fn declaration_json(facts: &Facts, row: usize) -> Value {
 
 fn summarise(facts: &Facts, job: &Job<'_>, codes: &Codes, rejections: &[Rejection], report: &mut Report) {
     report.facts = Table::ALL.into_iter().map(|table| (table, facts.rows_of(table) as u64)).collect();
-    let empty = || Counts { rules: vec![0; job.program.rules.len()], regions: vec![[0; COLOURS]; facts.regions.len()] };
-    let count = |counts: Counts, (person, code)| {
+    let (rules, regions) = (job.program.rules.len(), facts.regions.len());
+    // Boxed: the pool hands them from one code to the next, and a pointer stays in a register.
+    let empty = || Box::new(Counts { rules: vec![0; rules], regions: vec![[0; COLOURS]; regions] });
+    let count = |mut counts: Box<Counts>, (person, code)| {
         let standing = evaluate::standing_declaration(facts, job.program, person, job.as_of);
-        counts.with(code, standing.map(|row| facts.residence[row]))
+        counts.add(code, standing.map(|row| facts.residence[row]));
+        counts
     };
-    let counts = codes.par_iter().fold(empty, count).reduce(empty, |one, other| one.and(&other));
+    let unite = |mut one: Box<Counts>, other: Box<Counts>| {
+        one.absorb(&other);
+        one
+    };
+    let counts = codes.par_iter().fold(empty, count).reduce(empty, unite);
     report.colours = codes.by_colour();
     report.by_rule = job.program.rules.iter().map(|rule| rule.id.clone()).zip(counts.rules).collect();
     for (number, colours) in (0..).map(RegionId::from_index).zip(counts.regions) {
@@ -266,21 +273,19 @@ struct Counts {
 }
 
 impl Counts {
-    fn with(mut self, code: Code, residence: Option<RegionId>) -> Self {
+    fn add(&mut self, code: Code, residence: Option<RegionId>) {
         for rule in code.reasons.iter() {
             self.rules[usize::from(rule.0)] += 1;
         }
         if let Some(region) = residence {
             self.regions[region.index()][code.colour as usize] += 1;
         }
-        self
     }
 
-    fn and(mut self, other: &Self) -> Self {
+    fn absorb(&mut self, other: &Self) {
         let add = |mine: &mut [u64], theirs: &[u64]| zip(mine, theirs).for_each(|(mine, theirs)| *mine += theirs);
         add(&mut self.rules, &other.rules);
         zip(&mut self.regions, &other.regions).for_each(|(mine, theirs)| add(mine, theirs));
-        self
     }
 }
 

@@ -161,7 +161,7 @@ fn the_summary_says_what_was_done() {
     assert_parts(said, &[" at 2020-02-18T00:00:00+08:00 (rules huzhou-2020-02-16 ", "people with a code", " green"]);
     assert_parts(said, &["by rule", "by district", "wrote ", "codes.parquet", "rejections.parquet"]);
     assert_parts(said, &["load ", "recompute ", "write ", "facts/s; 2 threads; peak memory "]);
-    assert_eq!(stderr(&output).lines().collect::<Vec<_>>(), ["loading", "recomputing", "writing"]);
+    assert_eq!(stderr(&output).lines().collect::<Vec<_>>(), ["loading", "recomputing", "counting", "writing"]);
     assert!(!said.contains("\nchanges\n"), "{said}");
     let output = exits(recompute(&epidemic(), "huzhou", EPIDEMIC_AT, out.path()).arg("--quiet"), 0);
     assert_eq!((stdout(&output), stderr(&output)), ("", ""));
