@@ -6,7 +6,7 @@
 //! slot, so that there is one miss. The number given while loading (`local * SHARDS + shard`) becomes a dense id by one
 //! addition when the load is over, because only then the sizes of the shards are known.
 //!
-//! Invariants: equal tokens have equal ids; ids are dense from 0; a frozen [`Tokens`] never changes. Which id a token
+//! Invariants: equal tokens have equal ids; ids are dense from 0; the tokens of a [`Tokens`] keep theirs, whatever is added. Which id a token
 //! has depends on the order of arrival and on threads, so no output may depend on ids.
 //!
 //! Cost: one hash and one or two reads at random a token, none where it equals the one before. While loading 32 to 64 bytes a
@@ -16,6 +16,7 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::FixedState;
+use hashbrown::HashTable;
 use rayon::prelude::*;
 
 use crate::model::Flat;
@@ -365,7 +366,10 @@ impl Remap {
 pub struct Tokens {
     bytes: Flat<u8>,
     ends: Flat<usize>,
+    /// Those of which it is known where in the order of bytes they are.
     sorted: Flat<u32>,
+    /// All, by hash; made when the first token is to be added.
+    index: HashTable<u32>,
 }
 
 impl Tokens {
@@ -386,7 +390,7 @@ impl Tokens {
                 .then_with(|| token_at(&bytes, &ends, left.1 as usize).cmp(token_at(&bytes, &ends, right.1 as usize)))
         });
         let sorted = keyed.into_iter().map(|(_, id)| id).collect();
-        Self { bytes: bytes.into(), ends: ends.into(), sorted }
+        Self { bytes: bytes.into(), ends: ends.into(), sorted, index: HashTable::new() }
     }
 
     /// Shows its columns to a visitor.
@@ -457,15 +461,66 @@ impl Tokens {
         (bytes, ends)
     }
 
-    /// All indexes in the order of the tokens' bytes.
+    /// The index of a token, a new one if it is not there. Cost: a hash; the first time, an index of all.
+    ///
+    /// # Panics
+    /// If there are 2^32 tokens.
+    pub fn intern(&mut self, token: &str) -> u32 {
+        let Self { bytes, ends, index, .. } = self;
+        let hash_of = |token: &[u8]| FixedState::with_seed(0).hash_one(token);
+        if index.len() < ends.len() {
+            *index = HashTable::with_capacity(ends.len() + ends.len() / 8);
+            for id in 0..u32::try_from(ends.len()).expect("ids are 32-bit") {
+                index.insert_unique(hash_of(token_at(bytes, ends, id as usize)), id, |_| unreachable!("there is room"));
+            }
+        }
+        let (token, hash) = (token.as_bytes(), hash_of(token.as_bytes()));
+        if let Some(&id) = index.find(hash, |&id| token_at(bytes, ends, id as usize) == token) {
+            return id;
+        }
+        let id = u32::try_from(ends.len()).expect("an interner holds fewer than 2^32 tokens");
+        bytes.edit(|bytes| bytes.extend_from_slice(token));
+        ends.push(bytes.len());
+        index.insert_unique(hash, id, |&id| hash_of(token_at(bytes, ends, id as usize)));
+        id
+    }
+
+    /// Puts tokens that were added in the order of bytes with the others. Cost: a sort of those, and a merge.
+    pub fn sort(&mut self) {
+        let Self { bytes, ends, sorted, .. } = self;
+        if sorted.len() == ends.len() {
+            return;
+        }
+        let token = |id: u32| token_at(bytes, ends, id as usize);
+        let short = |index: usize| u32::try_from(index).expect("ids are 32-bit");
+        let mut late: Vec<u32> = (short(sorted.len())..short(ends.len())).collect();
+        late.par_sort_unstable_by(|&left, &right| token(left).cmp(token(right)));
+        let mut merged = Vec::with_capacity(ends.len());
+        let mut rest = &**sorted;
+        for id in late {
+            let (before, after) = rest.split_at(rest.partition_point(|&other| token(other) < token(id)));
+            merged.extend_from_slice(before);
+            merged.push(id);
+            rest = after;
+        }
+        merged.extend_from_slice(rest);
+        *sorted = merged.into();
+    }
+
+    /// All indexes in the order of the tokens' bytes, but for those added since [`Self::sort`].
     #[must_use]
     pub fn sorted(&self) -> &[u32] {
         &self.sorted
     }
 
-    /// The index of a token, if there is such a one. Cost: a binary search.
+    /// The index of a token, if there is such a one. Cost: a binary search, or a hash once tokens have been added.
     #[must_use]
     pub fn find(&self, token: &str) -> Option<u32> {
+        if self.index.len() == self.ends.len() {
+            let hash = FixedState::with_seed(0).hash_one(token.as_bytes());
+            let is = |&id: &u32| token_at(&self.bytes, &self.ends, id as usize) == token.as_bytes();
+            return self.index.find(hash, is).copied();
+        }
         let bytes_of = |&id: &u32| token_at(&self.bytes, &self.ends, id as usize);
         self.sorted.binary_search_by(|id| bytes_of(id).cmp(token.as_bytes())).ok().map(|place| self.sorted[place])
     }

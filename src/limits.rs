@@ -30,6 +30,11 @@ pub const TEXT_LINE_BYTES_MAX: usize = 1 << 24;
 pub const TABLE_ROWS_MAX: usize = u32::MAX as usize / 2;
 /// People evaluated by one task of the pool: enough to hide its cost, few enough that threads finish together.
 pub const PEOPLE_PER_TASK: usize = 4_096;
+/// People for each one touched by a change, below which everybody is evaluated instead: a pass over all costs some 40 ns a
+/// person, a visit to one out of order some 1 µs. `benches/live.rs`.
+pub const PEOPLE_PER_TOUCHED_MIN: usize = 24;
+/// People touched by a change that one task of the pool evaluates.
+pub const TOUCHED_PER_TASK: usize = 256;
 /// Stays at one place that a task of the pool holds against those of cases.
 pub const STAYS_PER_TASK: usize = 1_024;
 /// Rows of one state that a task of the pool merges with those of another.

@@ -7,6 +7,7 @@ mod cache;
 mod city;
 mod cli;
 mod compare;
+mod follow;
 mod golden;
 mod loading;
 mod outputs;

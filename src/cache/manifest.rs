@@ -15,7 +15,7 @@ use crate::model::{ClosedEnum as _, Reason, Rejection, Table};
 
 /// Number of the form of manifest and columns. To be raised with every change of what columns hold, how they are ordered or which
 /// rows are refused.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// Bytes that are summed up by one task of the pool.
 const PIECE_BYTES: usize = 1 << 22;

@@ -40,11 +40,34 @@ struct TaskCodes {
 }
 
 impl Codes {
-    /// The code of a person, if they have one. Panics if the person is of other facts.
+    /// The code of a person, if they have one.
     #[must_use]
     pub fn of(&self, person: PersonId) -> Option<Code> {
         let (task, place) = (person.index() / PEOPLE_PER_TASK, person.index() % PEOPLE_PER_TASK);
-        self.tasks[task].of(place)
+        self.tasks.get(task)?.of(place)
+    }
+
+    /// Replaces the code of a person. Gives the one before. Cost: the codes behind it of the same task, if one comes or goes.
+    pub(super) fn set(&mut self, person: PersonId, code: Option<Code>) -> Option<Code> {
+        let (task, place) = (person.index() / PEOPLE_PER_TASK, person.index() % PEOPLE_PER_TASK);
+        if self.tasks.len() <= task {
+            self.tasks.resize_with(task + 1, TaskCodes::new);
+        }
+        self.tasks[task].set(place, code)
+    }
+
+    /// The persons whose codes differ from those in another state, with both.
+    pub(super) fn flips(&self, after: &Self) -> Vec<(PersonId, Option<Code>, Option<Code>)> {
+        let none = TaskCodes::new();
+        let tasks = (0..self.tasks.len().max(after.tasks.len())).into_par_iter();
+        let flips = tasks.flat_map_iter(|number| {
+            let before = self.tasks.get(number).unwrap_or(&none);
+            let after = after.tasks.get(number).unwrap_or(&none);
+            let places = 0..if before == after { 0 } else { PEOPLE_PER_TASK };
+            let both = move |place| (person_id(number * PEOPLE_PER_TASK + place), before.of(place), after.of(place));
+            places.map(both).filter(|(_, before, after)| before != after).collect::<Vec<_>>()
+        });
+        flips.collect()
     }
 
     /// All codes, by person.
@@ -74,6 +97,43 @@ impl Codes {
 }
 
 impl TaskCodes {
+    /// Nobody's.
+    const fn new() -> Self {
+        let empty = [0; WORDS_PER_TASK];
+        Self { coded: empty, marked: empty, before: [0; WORDS_PER_TASK], codes: Vec::new() }
+    }
+
+    fn set(&mut self, place: usize, code: Option<Code>) -> Option<Code> {
+        let (word, bit) = (place / 64, place % 64);
+        let old = self.of(place);
+        if old == code {
+            return old;
+        }
+        let at = self.rank(word, bit);
+        let marked = code.filter(|&code| code != Code::PLAIN);
+        match (self.marked[word] >> bit & 1 == 1, marked) {
+            (true, Some(code)) => self.codes[at] = code,
+            (false, None) => {}
+            (true, None) => {
+                self.codes.remove(at);
+                self.marked[word] &= !(1 << bit);
+                self.before[word + 1..].iter_mut().for_each(|before| *before -= 1);
+            }
+            (false, Some(code)) => {
+                self.codes.insert(at, code);
+                self.marked[word] |= 1 << bit;
+                self.before[word + 1..].iter_mut().for_each(|before| *before += 1);
+            }
+        }
+        self.coded[word] = self.coded[word] & !(1 << bit) | u64::from(code.is_some()) << bit;
+        old
+    }
+
+    /// How many are marked before a person.
+    const fn rank(&self, word: usize, bit: usize) -> usize {
+        self.before[word] as usize + (self.marked[word] & ((1 << bit) - 1)).count_ones() as usize
+    }
+
     /// The codes, of the task with this number.
     fn iter(&self, number: usize) -> impl Iterator<Item = (PersonId, Code)> {
         let first = number * PEOPLE_PER_TASK;
@@ -88,8 +148,7 @@ impl TaskCodes {
         if self.marked[word] >> bit & 1 == 0 {
             return Some(Code::PLAIN);
         }
-        let lower = self.marked[word] & ((1 << bit) - 1);
-        Some(self.codes[usize::from(self.before[word]) + lower.count_ones() as usize])
+        Some(self.codes[self.rank(word, bit)])
     }
 }
 
@@ -104,10 +163,14 @@ fn person_id(index: usize) -> PersonId {
 #[must_use]
 pub fn recompute(facts: &Facts, program: &Program, at: Timestamp) -> Codes {
     let strata = Strata::new(facts, program, at);
-    let moment = Moment::new(facts, program, &strata, at);
-    let sieve = Sieve::new(&moment);
-    let tasks = (0..facts.people.div_ceil(PEOPLE_PER_TASK)).into_par_iter();
-    Codes { tasks: tasks.map(|task| evaluate_task(&moment, &sieve, task * PEOPLE_PER_TASK)).collect() }
+    evaluate_all(&Moment::new(facts, program, &strata, at))
+}
+
+/// Everybody's code at a moment.
+pub(super) fn evaluate_all(moment: &Moment<'_>) -> Codes {
+    let sieve = Sieve::new(moment);
+    let tasks = (0..moment.facts.people.div_ceil(PEOPLE_PER_TASK)).into_par_iter();
+    Codes { tasks: tasks.map(|task| evaluate_task(moment, &sieve, task * PEOPLE_PER_TASK)).collect() }
 }
 
 /// The codes of a task's people, from `first` on.
@@ -115,10 +178,10 @@ fn evaluate_task(moment: &Moment<'_>, sieve: &Sieve<'_>, first: usize) -> TaskCo
     let people = first..moment.facts.people.min(first + PEOPLE_PER_TASK);
     let mut named = vec![RuleMask::EMPTY; people.len()];
     sieve.sift(people, &mut Named::new(first, &mut named));
-    let empty = [0; WORDS_PER_TASK];
-    let mut done = TaskCodes { coded: empty, marked: empty, before: [0; WORDS_PER_TASK], codes: Vec::new() };
+    let mut done = TaskCodes::new();
+    let words = named.len().div_ceil(64);
     for (word, named) in named.chunks(64).enumerate() {
-        done.before[word] = u16::try_from(done.codes.len()).expect("a task's people are numbered by 16 bits");
+        done.before[word] = rank_of(done.codes.len());
         done.coded[word] = who_has_declared(moment, first + word * 64);
         for (bit, &rules) in named.iter().enumerate() {
             if rules.is_empty() || done.coded[word] >> bit & 1 == 0 {
@@ -131,20 +194,34 @@ fn evaluate_task(moment: &Moment<'_>, sieve: &Sieve<'_>, first: usize) -> TaskCo
             }
         }
     }
+    done.before[words..].fill(rank_of(done.codes.len()));
     done
+}
+
+fn rank_of(codes: usize) -> u16 {
+    u16::try_from(codes).expect("a task's people are numbered by 16 bits")
 }
 
 /// Which of the 64 persons from `first` on have a standing declaration: the first one is always accepted.
 fn who_has_declared(moment: &Moment<'_>, first: usize) -> u64 {
     let facts = moment.facts;
-    let begins = facts.declarations_of.begins();
-    let people = first..facts.people.min(first + 64);
     let mut coded = 0;
-    for (bit, ends) in begins[people.start..=people.end].windows(2).enumerate() {
-        let declared = ends[0] < ends[1] && facts.declarations.declared_at[ends[0] as usize] <= moment.at;
+    for (bit, person) in (first..facts.people.min(first + 64)).enumerate() {
+        let rows = facts.declarations_of.range(person);
+        let declared = !rows.is_empty() && facts.declarations.declared_at[rows.start] <= moment.at;
         coded |= u64::from(declared) << bit;
     }
     coded
+}
+
+/// The code of one person, whatever the strata's sets say of who is concerned by contacts.
+pub(super) fn evaluate_one(moment: &Moment<'_>, sieve: &Sieve<'_>, person: PersonId) -> Option<Code> {
+    let first = moment.facts.declarations_of.range(person.index()).next()?;
+    if moment.facts.declarations.declared_at[first] > moment.at {
+        return None;
+    }
+    let rules = sieve.sift_one(person);
+    Some(if rules.is_empty() { Code::PLAIN } else { code(moment, person, rules) })
 }
 
 /// The code of a person who has declared, for whom no rule but `rules` can be active.

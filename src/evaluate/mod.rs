@@ -12,6 +12,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `full` | everybody, in parallel ranges |
+//! | `delta` | those alone whom a change of facts, or time, may concern |
 //! | `strata` | what is computed once for all |
 //! | `sift` | whom the rules can concern at all |
 //! | `moment` | the instant, and what follows from it |
@@ -20,6 +21,7 @@
 //! | `horizon` | the next change of a volatile person |
 
 mod area;
+mod delta;
 mod exposure;
 mod full;
 mod health;
@@ -30,4 +32,5 @@ mod release;
 mod sift;
 mod strata;
 
+pub use delta::{Current, Flip};
 pub use full::{Codes, recompute, refused_declarations, standing_declaration};

@@ -13,11 +13,41 @@
 use std::ops::Range;
 
 use super::moment::Moment;
-use crate::facts::Bitmap;
+use crate::facts::{Bitmap, Facts};
 use crate::model::{
     Admission, ClosedEnum, EnumSet, PersonId, RegionId, RuleId, RuleMask, Symptom, TestResult, Timestamp,
 };
 use crate::rules::{Cause, Release};
+
+/// The rows of some people in the tables that are read a column at a time.
+struct RowsOf {
+    declarations: Range<usize>,
+    checkins: Range<usize>,
+    stays: Range<usize>,
+    tests: Range<usize>,
+}
+
+impl RowsOf {
+    /// Those that a range of people had when the columns were made.
+    fn people(facts: &Facts, people: &Range<usize>) -> Self {
+        Self {
+            declarations: facts.declarations_of.span(people.clone()),
+            checkins: facts.checkins_of.span(people.clone()),
+            stays: facts.stays_of.span(people.clone()),
+            tests: facts.tests_of.span(people.clone()),
+        }
+    }
+
+    /// Those that one person has.
+    fn person(facts: &Facts, person: usize) -> Self {
+        Self {
+            declarations: facts.declarations_of.range(person),
+            checkins: facts.checkins_of.range(person),
+            stays: facts.stays_of.range(person),
+            tests: facts.tests_of.range(person),
+        }
+    }
+}
 
 /// What names a rule for a person, under one program at one moment.
 pub(super) struct Sieve<'a> {
@@ -26,6 +56,8 @@ pub(super) struct Sieve<'a> {
     everybody: RuleMask,
     /// Rules that concern a set of persons as such.
     sets: Vec<(RuleId, &'a Bitmap)>,
+    /// Those of them that are about contacts.
+    contacts: RuleMask,
     admissions: Vec<Wanted<Admission>>,
     symptoms: Vec<Wanted<Symptom>>,
     positive_tests: RuleMask,
@@ -60,6 +92,7 @@ impl<'a> Sieve<'a> {
             moment: *moment,
             everybody: RuleMask::EMPTY,
             sets: Vec::new(),
+            contacts: RuleMask::EMPTY,
             admissions: Vec::new(),
             symptoms: Vec::new(),
             positive_tests: RuleMask::EMPTY,
@@ -71,7 +104,10 @@ impl<'a> Sieve<'a> {
                 Cause::Case { .. } => sieve.sets.push((id, facts.cases_of.present())),
                 Cause::Quarantine { .. } => sieve.sets.push((id, facts.quarantines_of.present())),
                 Cause::Finding => sieve.sets.push((id, facts.findings_of.present())),
-                Cause::Contact(_) | Cause::SecondContact { .. } => sieve.sets.push((id, moment.strata.met(id))),
+                Cause::Contact(_) | Cause::SecondContact { .. } => {
+                    sieve.contacts.insert(id);
+                    sieve.sets.push((id, moment.strata.met(id)));
+                }
                 Cause::Area { declared, residence, release, .. } => {
                     sieve.areas.stays.insert(id);
                     sieve.areas.stays_days = sieve.areas.stays_days.max(days(release));
@@ -104,10 +140,32 @@ impl<'a> Sieve<'a> {
         for (rule, set) in &self.sets {
             set.ids_in(words.clone()).for_each(|person| named.add_at(person - people.start, RuleMask::of(*rule)));
         }
-        self.declarations(people.clone(), named);
-        self.checkins(people.clone(), named);
-        self.stays(people.clone(), named);
-        self.tests(people, named);
+        let facts = self.moment.facts;
+        self.rows(&RowsOf::people(facts, &people), named);
+        for person in facts.moved.ids_in(words).filter(|person| people.contains(person)) {
+            self.rows(&RowsOf::person(facts, person), named);
+        }
+    }
+
+    /// The rules that can concern one person, other than those about contacts, which find that out by themselves.
+    pub(super) fn sift_one(&self, person: PersonId) -> RuleMask {
+        let mut rules = [self.everybody];
+        for (rule, set) in &self.sets {
+            if self.contacts.contains(*rule) || set.contains(person.index()) {
+                rules[0].insert(*rule);
+            }
+        }
+        let rows = RowsOf::person(self.moment.facts, person.index());
+        self.rows(&rows, &mut Named::new(person.index(), &mut rules));
+        rules[0]
+    }
+
+    /// Names rules for the people who have these rows.
+    fn rows(&self, rows: &RowsOf, named: &mut Named<'_>) {
+        self.declarations(rows.declarations.clone(), named);
+        self.checkins(rows.checkins.clone(), named);
+        self.stays(rows.stays.clone(), named);
+        self.tests(rows.tests.clone(), named);
     }
 
     /// Whether a trigger, now or to come, still counts for so many days.
@@ -115,9 +173,8 @@ impl<'a> Sieve<'a> {
         trigger.plus_days(days) > self.moment.at
     }
 
-    fn declarations(&self, people: Range<usize>, named: &mut Named<'_>) {
+    fn declarations(&self, rows: Range<usize>, named: &mut Named<'_>) {
         let (facts, declarations) = (self.moment.facts, &self.moment.facts.declarations);
-        let rows = facts.declarations_of.span(people);
         let (persons, declared_at) = (&declarations.person[rows.clone()], &declarations.declared_at[rows.clone()]);
         for wanted in &self.admissions {
             self.flags(wanted, &declarations.admissions[rows.clone()], persons, declared_at, named);
@@ -156,9 +213,8 @@ impl<'a> Sieve<'a> {
         }
     }
 
-    fn checkins(&self, people: Range<usize>, named: &mut Named<'_>) {
+    fn checkins(&self, rows: Range<usize>, named: &mut Named<'_>) {
         let checkins = &self.moment.facts.checkins;
-        let rows = self.moment.facts.checkins_of.span(people);
         let (persons, reported_at) = (&checkins.person[rows.clone()], &checkins.reported_at[rows.clone()]);
         for wanted in &self.symptoms {
             self.flags(wanted, &checkins.symptoms[rows.clone()], persons, reported_at, named);
@@ -173,12 +229,11 @@ impl<'a> Sieve<'a> {
         }
     }
 
-    fn stays(&self, people: Range<usize>, named: &mut Named<'_>) {
+    fn stays(&self, rows: Range<usize>, named: &mut Named<'_>) {
         if self.areas.stays.is_empty() {
             return;
         }
         let (facts, stays) = (self.moment.facts, &self.moment.facts.stays);
-        let rows = facts.stays_of.span(people);
         let (persons, left_at) = (&stays.person[rows.clone()], &stays.left_at[rows.clone()]);
         let rules = |region| self.moment.strata.reach(region);
         for (row, region) in hits(&facts.stay_region[rows], |region| !rules(region).is_empty()) {
@@ -188,12 +243,11 @@ impl<'a> Sieve<'a> {
         }
     }
 
-    fn tests(&self, people: Range<usize>, named: &mut Named<'_>) {
+    fn tests(&self, rows: Range<usize>, named: &mut Named<'_>) {
         if self.positive_tests.is_empty() {
             return;
         }
         let tests = &self.moment.facts.tests;
-        let rows = self.moment.facts.tests_of.span(people);
         let persons = &tests.person[rows.clone()];
         for (row, _) in hits(&tests.result[rows], |result| result == TestResult::Positive) {
             named.add(persons[row], self.positive_tests);

@@ -29,6 +29,20 @@ impl Exposed {
     pub(super) fn of(&self, person: PersonId) -> Option<&Exposures> {
         self.rows.range(person.index()).next().map(|row| &self.exposures[row])
     }
+
+    /// Replaces the exposures of a person.
+    fn set(&mut self, person: PersonId, exposures: Exposures) {
+        let row = self.rows.range(person.index()).next();
+        match (row, exposures.possible()) {
+            (Some(row), true) => self.exposures[row] = exposures,
+            (Some(_), false) => self.rows.clear(person.index()),
+            (None, true) => {
+                self.rows.place_one(person.index(), self.exposures.len());
+                self.exposures.push(exposures);
+            }
+            (None, false) => {}
+        }
+    }
 }
 
 /// What the strata hold of one rule; empty where the rule's cause has no use for it.
@@ -52,13 +66,9 @@ pub(super) struct Strata {
 
 impl Strata {
     pub(super) fn new(facts: &Facts, program: &Program, at: Timestamp) -> Self {
-        let numbers = || 0..u32::try_from(facts.regions.len()).expect("regions are numbered by 32 bits");
-        let code = |number: u32| facts.regions.code(RegionId::from_index(number));
-        let levels = numbers().into_par_iter().map(|number| facts.regions.level_at(code(number), at)).collect();
-        let changes = numbers().filter(|&number| facts.regions.may_change_after(code(number), at));
-        let changing = Bitmap::of(facts.regions.len(), changes.map(|number| number as usize));
-        let reach = numbers().into_par_iter().map(|number| reach_of(facts, program, code(number), at)).collect();
-        let mut strata = Self { at, levels, changing, reach, rules: Vec::new() };
+        let mut strata =
+            Self { at, levels: Vec::new(), changing: Bitmap::default(), reach: Vec::new(), rules: Vec::new() };
+        strata.number_levels(facts, program);
         strata.rules.resize_with(program.rules.len(), Stratum::default);
         for (id, rule) in program.numbered() {
             if let Cause::Contact(contact) = &rule.cause {
@@ -68,10 +78,64 @@ impl Strata {
         }
         for (id, rule) in program.numbered() {
             if let Cause::SecondContact { through, .. } = rule.cause {
-                strata.rules[usize::from(id.0)].met = neighbours_of(facts, strata.exposed(through).rows.keys());
+                strata.rules[usize::from(id.0)].met = neighbours_of(facts, &strata.exposed(through).rows.keys());
             }
         }
         strata
+    }
+
+    /// Looks the levels of all regions up anew.
+    pub(super) fn number_levels(&mut self, facts: &Facts, program: &Program) {
+        let at = self.at;
+        let numbers = || 0..u32::try_from(facts.regions.len()).expect("regions are numbered by 32 bits");
+        let code = |number: u32| facts.regions.code(RegionId::from_index(number));
+        self.levels = numbers().into_par_iter().map(|number| facts.regions.level_at(code(number), at)).collect();
+        let changes = numbers().filter(|&number| facts.regions.may_change_after(code(number), at));
+        self.changing = Bitmap::of(facts.regions.len(), changes.map(|number| number as usize));
+        self.reach = numbers().into_par_iter().map(|number| reach_of(facts, program, code(number), at)).collect();
+    }
+
+    /// Follows facts to which regions may have been added, or in which other listings count.
+    pub(super) fn follow_regions(&mut self, facts: &Facts, program: &Program, relisted: bool) {
+        if relisted {
+            self.number_levels(facts, program);
+            return;
+        }
+        self.changing.grow(facts.regions.len());
+        for number in self.levels.len()..facts.regions.len() {
+            let code = facts.regions.code(RegionId::from_index(u32::try_from(number).expect("regions are few")));
+            self.levels.push(facts.regions.level_at(code, self.at));
+            self.reach.push(reach_of(facts, program, code, self.at));
+            if facts.regions.may_change_after(code, self.at) {
+                self.changing.insert(number);
+            }
+        }
+    }
+
+    /// Follows facts in which a person's exposures to cases may have changed. Gives whether the person was or is exposed.
+    pub(super) fn expose(&mut self, facts: &Facts, program: &Program, person: PersonId) -> bool {
+        let mut concerned = false;
+        for (id, rule) in program.numbered() {
+            if let Cause::Contact(contact) = &rule.cause {
+                let found = exposure::first_degree(&Moment::new(facts, program, self, self.at), contact, person);
+                let exposed = &mut self.rules[usize::from(id.0)].exposed;
+                concerned |= exposed.of(person).is_some() | found.possible();
+                exposed.set(person, found);
+            }
+        }
+        concerned
+    }
+
+    /// Whether a person is exposed under any rule.
+    pub(super) fn exposes(&self, person: PersonId) -> bool {
+        self.rules.iter().any(|stratum| stratum.exposed.of(person).is_some())
+    }
+
+    /// Follows facts that have come to have more people.
+    pub(super) fn grow(&mut self, people: usize) {
+        for stratum in &mut self.rules {
+            stratum.exposed.rows.grow(people);
+        }
     }
 
     /// Whether the level of a region may differ later.
@@ -120,7 +184,7 @@ fn find_exposed(moment: &Moment<'_>, rule: &ContactRule) -> Exposed {
         }));
     }
     if rule.via_place {
-        met.par_extend(facts.case_stays_of.keys().par_iter().flat_map(|&place| {
+        met.par_extend(facts.case_stays_of.keys().into_par_iter().flat_map(|place| {
             let case_stays = &facts.case_stays[facts.case_stays_of.range(place as usize)];
             let stays = &facts.shared_stays[facts.shared_stays_of.range(place as usize)];
             stays.par_iter().with_min_len(STAYS_PER_TASK).filter_map(move |stay| {

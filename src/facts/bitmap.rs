@@ -38,6 +38,17 @@ impl Bitmap {
         insert_bit(&mut self.words, id);
     }
 
+    /// Takes an id out. Panics if it is not below the bound.
+    pub(super) fn remove(&mut self, id: usize) {
+        self.words[id / WORD] &= !(1 << (id % WORD));
+    }
+
+    /// Raises the bound. Cost: amortised, that of the words that come to it.
+    pub fn grow(&mut self, bound: usize) {
+        let words = bound.div_ceil(WORD).max(self.words.len());
+        self.words.edit(|all| all.resize(words, 0));
+    }
+
     /// Whether the id is in the set. Panics if it is not below the bound.
     #[must_use]
     pub fn contains(&self, id: usize) -> bool {
@@ -72,8 +83,9 @@ impl Bitmap {
         visitor.column("present", &mut self.words)
     }
 
-    /// The ids in the set, ascending, among those of a range of words.
+    /// The ids in the set, ascending, among those of a range of words, which may go beyond the bound.
     pub fn ids_in(&self, words: Range<usize>) -> impl Iterator<Item = usize> {
+        let words = words.start.min(self.words.len())..words.end.min(self.words.len());
         words.clone().zip(&self.words[words]).flat_map(|(place, &word)| {
             let mut rest = word;
             std::iter::from_fn(move || {

@@ -4,24 +4,79 @@
 //! nearly every key has rows the ranges are an array of offsets; where few have, a bitmap is asked first, and counting its bits
 //! gives the key's place.
 //!
-//! Cost: 4 bytes a key.
+//! Rows that come later do not fit between those of other keys. A key whose rows change has them elsewhere from then on, at the
+//! end of the columns with room for more, and its range is looked up in [`Moved`]; where they were nobody looks any more, but
+//! passes over whole columns do, so what such a pass finds is only ever too much.
+//!
+//! Cost: 4 bytes a key; a look into a small map a range once any key has moved.
 
 use std::ops::Range;
+
+use hashbrown::HashMap;
 
 use super::bitmap::Bitmap;
 use crate::model::Flat;
 use crate::model::flat::Visitor;
 
+/// The rows of a key, and how many more would fit behind them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) begin: u32,
+    pub(super) rows: u32,
+    pub(super) room: u32,
+}
+
+impl Span {
+    /// The rows.
+    pub(super) const fn range(self) -> Range<usize> {
+        self.begin as usize..(self.begin + self.rows) as usize
+    }
+
+    fn of(range: &Range<usize>) -> Self {
+        let short = |place: usize| u32::try_from(place).expect("rows are numbered by 32 bits");
+        let rows = short(range.len());
+        Self { begin: short(range.start), rows, room: rows }
+    }
+}
+
+/// The ranges of keys whose rows have changed since the ranges were made.
+#[derive(Clone, Debug, Default)]
+struct Moved {
+    spans: HashMap<u32, Span>,
+}
+
+impl Moved {
+    fn get(&self, key: usize) -> Option<Span> {
+        if self.spans.is_empty() {
+            return None;
+        }
+        self.spans.get(&short(key)).copied()
+    }
+}
+
+/// Ranges that can be changed a key at a time.
+pub(super) trait Ranges {
+    /// The rows of a key.
+    fn span_of(&self, key: usize) -> Span;
+    /// Says where the rows of a key are from now on. The key may be beyond those for which the ranges were made.
+    fn place(&mut self, key: usize, span: Span);
+}
+
+fn short(key: usize) -> u32 {
+    u32::try_from(key).expect("keys are 32-bit ids")
+}
+
 /// Ranges of rows by key, one offset a key.
 #[derive(Clone, Debug, Default)]
 pub struct Offsets {
     begins: Flat<u32>,
+    moved: Moved,
 }
 
 impl Offsets {
     /// Ranges that begin there, the last entry being the end of the last.
     pub(super) fn new(begins: Vec<u32>) -> Self {
-        Self { begins: begins.into() }
+        Self { begins: begins.into(), moved: Moved::default() }
     }
 
     /// Shows its column to a visitor.
@@ -34,22 +89,33 @@ impl Offsets {
         self.begins.len() == keys + 1 && self.begins[keys] as usize == rows
     }
 
-    /// The rows of a key. Panics if the key is out of range.
+    /// The rows of a key; none of one that the ranges do not know.
     #[must_use]
     pub fn range(&self, key: usize) -> Range<usize> {
-        self.begins[key] as usize..self.begins[key + 1] as usize
+        if let Some(span) = self.moved.get(key) {
+            return span.range();
+        }
+        match self.begins.get(key + 1) {
+            Some(&end) => self.begins[key] as usize..end as usize,
+            None => 0..0,
+        }
     }
 
-    /// The rows of a range of keys. Panics if it is out of range.
+    /// The rows that a range of keys had when the ranges were made.
     #[must_use]
     pub fn span(&self, keys: Range<usize>) -> Range<usize> {
-        self.begins[keys.start] as usize..self.begins[keys.end] as usize
+        let begin = |key: usize| self.begins.get(key).or(self.begins.last()).map_or(0, |&begin| begin as usize);
+        begin(keys.start)..begin(keys.end)
+    }
+}
+
+impl Ranges for Offsets {
+    fn span_of(&self, key: usize) -> Span {
+        self.moved.get(key).unwrap_or_else(|| Span::of(&self.range(key)))
     }
 
-    /// Where the rows of each key begin, and at the end how many there are.
-    #[must_use]
-    pub fn begins(&self) -> &[u32] {
-        &self.begins
+    fn place(&mut self, key: usize, span: Span) {
+        self.moved.spans.insert(short(key), span);
     }
 }
 
@@ -57,10 +123,12 @@ impl Offsets {
 #[derive(Clone, Debug, Default)]
 pub struct Sparse {
     present: Bitmap,
-    /// How many keys lie before each word of `present`.
+    /// How many keys lie before each word of `ranked`.
     before: Flat<u32>,
-    keys: Flat<u32>,
     begins: Flat<u32>,
+    /// `present` as it was when the ranges were made, once it differs.
+    ranked: Option<Bitmap>,
+    moved: Moved,
 }
 
 impl Sparse {
@@ -71,13 +139,12 @@ impl Sparse {
     #[must_use]
     pub fn of_ascending(bound: usize, ascending: impl Iterator<Item = usize>) -> Self {
         let mut present = Bitmap::new(bound);
-        let (mut before, mut keys, mut begins) = (Vec::new(), Vec::new(), Vec::new());
-        let mut rows = 0u32;
+        let (mut before, mut begins) = (Vec::new(), Vec::new());
+        let (mut rows, mut last) = (0u32, None);
         for key in ascending {
-            let short = u32::try_from(key).expect("keys are 32-bit ids");
-            debug_assert!(keys.last().is_none_or(|&last| last <= short), "keys must ascend");
-            if keys.last() != Some(&short) {
-                keys.push(short);
+            debug_assert!(last.is_none_or(|last| last <= key), "keys must ascend");
+            if last != Some(key) {
+                last = Some(key);
                 begins.push(rows);
                 present.insert(key);
             }
@@ -90,14 +157,13 @@ impl Sparse {
             met += word.count_ones();
         }
         before.push(met);
-        Self { present, before: before.into(), keys: keys.into(), begins: begins.into() }
+        Self { present, before: before.into(), begins: begins.into(), ranked: None, moved: Moved::default() }
     }
 
     /// Shows its columns to a visitor.
     pub(super) fn visit<V: Visitor>(&mut self, visitor: &mut V) -> Result<(), V::Error> {
         self.present.visit(visitor)?;
         visitor.column("before", &mut self.before)?;
-        visitor.column("keys", &mut self.keys)?;
         visitor.column("begins", &mut self.begins)
     }
 
@@ -106,9 +172,8 @@ impl Sparse {
         let words = bound.div_ceil(u64::BITS as usize);
         self.present.words().len() == words
             && self.before.len() == words + 1
-            && self.before[words] as usize == self.keys.len()
-            && self.begins.len() == self.keys.len() + 1
-            && self.begins[self.keys.len()] as usize == rows
+            && self.begins.len() == self.before[words] as usize + 1
+            && self.begins[self.begins.len() - 1] as usize == rows
     }
 
     /// Whether the key has rows. Cost: one bit.
@@ -123,20 +188,28 @@ impl Sparse {
         if !self.present.contains(key) {
             return 0..0;
         }
-        let place = self.place(key);
+        if let Some(span) = self.moved.get(key) {
+            return span.range();
+        }
+        let place = self.place_of(key);
         self.begins[place] as usize..self.begins[place + 1] as usize
     }
 
-    /// The rows of a range of keys, the end at most the bound.
+    /// The rows that a range of keys, the end at most the bound, had when the ranges were made.
     #[must_use]
     pub fn span(&self, keys: Range<usize>) -> Range<usize> {
-        self.begins[self.place(keys.start)] as usize..self.begins[self.place(keys.end)] as usize
+        let begin = |key: usize| self.begins.get(self.place_of(key)).map_or(0, |&begin| begin as usize);
+        begin(keys.start)..begin(keys.end)
     }
 
-    /// How many keys with rows are less than this one.
-    fn place(&self, key: usize) -> usize {
-        let lower = self.present.words().get(key / 64).map_or(0, |word| word & ((1 << (key % 64)) - 1));
-        self.before[key / 64] as usize + lower.count_ones() as usize
+    /// How many keys less than this one had rows when the ranges were made.
+    fn place_of(&self, key: usize) -> usize {
+        let words = self.ranked.as_ref().unwrap_or(&self.present).words();
+        match (words.get(key / 64), self.before.get(key / 64)) {
+            (Some(word), Some(&before)) => before as usize + (word & ((1 << (key % 64)) - 1)).count_ones() as usize,
+            // Past the last word are the keys at the bound, and those that have come later.
+            _ => self.before.last().map_or(0, |&keys| keys as usize),
+        }
     }
 
     /// The keys that have rows, as a set.
@@ -145,10 +218,45 @@ impl Sparse {
         &self.present
     }
 
-    /// The keys that have rows, ascending.
+    /// The keys that have rows, ascending. Cost: a pass over their set.
     #[must_use]
-    pub fn keys(&self) -> &[u32] {
-        &self.keys
+    pub fn keys(&self) -> Vec<u32> {
+        self.present.ids_in(0..self.present.words().len()).map(short).collect()
+    }
+
+    /// Says that a key has one row from now on, and which. The key may be beyond the bound.
+    pub fn place_one(&mut self, key: usize, row: usize) {
+        self.place(key, Span { begin: short(row), rows: 1, room: 1 });
+    }
+
+    /// Says that a key has no row from now on.
+    pub fn clear(&mut self, key: usize) {
+        self.place(key, Span::default());
+    }
+
+    /// Raises the bound of the keys.
+    pub fn grow(&mut self, bound: usize) {
+        if bound.div_ceil(64) > self.present.words().len() {
+            self.ranked.get_or_insert_with(|| self.present.clone());
+            self.present.grow(bound);
+        }
+    }
+}
+
+impl Ranges for Sparse {
+    fn span_of(&self, key: usize) -> Span {
+        self.moved.get(key).unwrap_or_else(|| Span::of(&self.range(key)))
+    }
+
+    fn place(&mut self, key: usize, span: Span) {
+        self.ranked.get_or_insert_with(|| self.present.clone());
+        self.grow(key + 1);
+        if span.rows == 0 {
+            self.present.remove(key);
+        } else {
+            self.present.insert(key);
+        }
+        self.moved.spans.insert(short(key), span);
     }
 }
 

@@ -19,7 +19,7 @@ impl Facts {
         self.index_shared_stays();
     }
 
-    fn contacts_of_cases(&self) -> Contacts {
+    pub(super) fn contacts_of_cases(&self) -> Contacts {
         let contacts_of = |&case: &u32| {
             self.contacts_of.range(case as usize).map(move |end| Contact {
                 person_a: PersonId(case),
@@ -36,7 +36,7 @@ impl Facts {
     }
 
     fn index_case_stays(&mut self) {
-        let rows = self.cases_of.keys().iter().flat_map(|&person| self.stays_of.range(person as usize));
+        let rows = self.cases_of.keys().into_iter().flat_map(|person| self.stays_of.range(person as usize));
         let placed = rows.filter_map(|row| Some((self.stays.place[row]?, self.stays.entered_at[row], row)));
         (self.case_stays, self.case_stays_of) = self.by_place(placed.collect());
     }
@@ -54,6 +54,12 @@ impl Facts {
         placed.par_sort_unstable();
         let ranges = Sparse::of_ascending(self.names.places.len(), placed.iter().map(|(place, ..)| place.index()));
         (placed.par_iter().map(|&(.., row)| self.place_stay(row)).collect(), ranges)
+    }
+
+    /// All stays in places, by place and `entered_at`. Cost: a sort of them.
+    pub(super) fn all_visits(&self) -> (Flat<PlaceStay>, Sparse) {
+        let placed = self.stays.place.par_iter().enumerate();
+        self.by_place(placed.filter_map(|(row, place)| Some(((*place)?, self.stays.entered_at[row], row))).collect())
     }
 
     /// What co-presence asks of a row of `stays`. Panics if it is out of range.

@@ -3,21 +3,27 @@
 //! The one idea: everything that a rule reads of a person is a range of a column, found by the person's id; what few people
 //! have sits behind one bit a person.
 //!
-//! Invariants: a [`Facts`] never changes once built; nothing here depends on a rule set or an instant.
+//! Invariants: a [`Facts`] changes only through [`LiveFacts`], and is then as if it had been built of the rows that are left;
+//! nothing here depends on a rule set or an instant.
 //!
 //! Cost: building is a counting sort a table, all threads at one table, so that what is under way is two columns. A contact is
 //! kept once, and named at both ends by the neighbour (4 bytes) and its row (4 bytes): a pass over neighbours reads 4 bytes an
 //! end and follows the row on a hit only.
 
+mod absorb;
 mod bitmap;
 mod cluster;
 mod columns;
 mod group;
+mod grow;
+mod keys;
+mod live;
 mod meetings;
 mod regions;
 
 pub use bitmap::{Bitmap, insert_bit};
 pub use group::{Offsets, Sparse};
+pub use live::{Dirt, LiveFacts};
 pub use regions::Regions;
 
 use std::ops::Range;
@@ -72,6 +78,8 @@ pub struct Facts {
     pub names: Names,
     /// Number of persons, with a code or not.
     pub people: usize,
+    /// Who has rows that came after the columns were made; empty if nobody has.
+    pub moved: Bitmap,
     /// By person, `declared_at` and id.
     pub declarations: Declarations,
     /// Ranges of `declarations`.

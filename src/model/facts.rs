@@ -52,6 +52,16 @@ macro_rules! tables {
                 $(self.$field.push(row.$field.keep());)+
             }
 
+            fn set(&mut self, at: usize, row: $row) {
+                self.id[at] = row.id;
+                $(self.$field[at] = row.$field.keep();)+
+            }
+
+            fn truncate(&mut self, rows: usize) {
+                self.id.edit(|ids| ids.truncate(rows));
+                $(self.$field.edit(|values| values.truncate(rows));)+
+            }
+
             fn append(&mut self, other: &mut Self) {
                 append(&mut self.id, &mut other.id);
                 $(append(&mut self.$field, &mut other.$field);)+
@@ -104,6 +114,10 @@ pub trait TableColumns: Default + Send + Sync {
     fn row(&self, row: usize) -> Self::Row;
     /// Adds a row at the end.
     fn push(&mut self, row: Self::Row);
+    /// Replaces a row. Panics when out of range.
+    fn set(&mut self, at: usize, row: Self::Row);
+    /// Leaves only so many rows, the first.
+    fn truncate(&mut self, rows: usize);
     /// Moves all rows of `other` to the end of this one.
     fn append(&mut self, other: &mut Self);
     /// Makes room for `rows` more, exactly.
@@ -334,7 +348,7 @@ const fn end_of(started_at: Timestamp, duration_s: u32) -> Timestamp {
 }
 
 /// What co-presence asks of a stay, in one piece: the stays at a place are of many persons.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C)]
 pub struct PlaceStay {
     /// Who.

@@ -1,0 +1,232 @@
+//! Delta = full: facts that come, change and go in any order and in batches of any size, time that moves between them and rules
+//! that are replaced give the codes of a full recompute of the facts that stand, at every step and to the last bit.
+
+use std::collections::BTreeMap;
+
+use sanma::evaluate::{Current, Flip, recompute};
+use sanma::facts::{Facts, LiveFacts, Names};
+use sanma::intern::Tokens;
+use sanma::model::facts::{TableColumns as _, Tables};
+use sanma::model::{Code, LabelId, PersonId, PlaceId, Table, Timestamp};
+use sanma::rules::Program;
+
+use crate::agreement::{facts_of, worlds};
+use crate::worlds::cells::with_table;
+use crate::worlds::draw::Draw;
+use crate::worlds::{LABELS, PERSONS, PLACES, World, rules};
+
+/// What happens to facts.
+#[derive(Clone, Copy)]
+enum Op {
+    /// The row with this number of a table is sent; later rows of an id replace earlier ones.
+    Upsert(Table, u32),
+    Delete(Table, u64),
+}
+
+/// Rows of several worlds under one vocabulary, so that an id is a different row in each.
+struct History {
+    world: World,
+    ops: Vec<Op>,
+    instants: Vec<Timestamp>,
+}
+
+fn place_of(all: &[&str], token: &str) -> u32 {
+    u32::try_from(all.iter().position(|&other| other == token).expect("a token of the worlds")).expect("few")
+}
+
+/// A world's rows, its ids those of the whole vocabulary.
+fn renamed(world: &World) -> Tables {
+    let mut tables = world.tables.clone();
+    let person = |id: &mut PersonId| *id = PersonId(place_of(&PERSONS, &world.persons[id.index()]));
+    let label = |id: &mut LabelId| *id = LabelId::from_index(place_of(&LABELS, &world.labels[id.index()]));
+    tables.declarations.person.iter_mut().for_each(person);
+    tables.declarations.enterprise.iter_mut().flatten().for_each(label);
+    tables.checkins.person.iter_mut().for_each(person);
+    tables.checkins.enterprise.iter_mut().flatten().for_each(label);
+    tables.cases.person.iter_mut().for_each(person);
+    tables.quarantines.person.iter_mut().for_each(person);
+    tables.contacts.person_a.iter_mut().for_each(person);
+    tables.contacts.person_b.iter_mut().for_each(person);
+    tables.stays.person.iter_mut().for_each(person);
+    for place in tables.stays.place.iter_mut().flatten() {
+        *place = PlaceId::from_index(place_of(&PLACES, &world.places[place.index()]));
+    }
+    tables.tests.person.iter_mut().for_each(person);
+    tables.whitelist.person.iter_mut().for_each(person);
+    tables.whitelist.reason.iter_mut().for_each(label);
+    tables.findings.person.iter_mut().for_each(person);
+    tables.reviews.person.iter_mut().for_each(person);
+    tables
+}
+
+fn append(all: &mut Tables, more: &mut Tables) {
+    all.declarations.append(&mut more.declarations);
+    all.checkins.append(&mut more.checkins);
+    all.cases.append(&mut more.cases);
+    all.quarantines.append(&mut more.quarantines);
+    all.contacts.append(&mut more.contacts);
+    all.stays.append(&mut more.stays);
+    all.risk_areas.append(&mut more.risk_areas);
+    all.tests.append(&mut more.tests);
+    all.whitelist.append(&mut more.whitelist);
+    all.findings.append(&mut more.findings);
+    all.reviews.append(&mut more.reviews);
+}
+
+fn strings(tokens: &[&str]) -> Vec<String> {
+    tokens.iter().map(|&token| token.to_owned()).collect()
+}
+
+fn id_of(tables: &Tables, table: Table, row: u32) -> u64 {
+    with_table!(tables, table, columns => columns.ids()[row as usize])
+}
+
+impl History {
+    fn random(seed: u64) -> Self {
+        let mut draw = Draw::new(seed, 11);
+        let versions = [World::random(seed), World::random(seed.wrapping_mul(977).wrapping_add(1))];
+        let mut tables = Tables::default();
+        for world in &versions {
+            append(&mut tables, &mut renamed(world));
+        }
+        let world =
+            World { tables, persons: strings(&PERSONS), places: strings(&PLACES), labels: strings(&LABELS) };
+        let mut rows = world.rows();
+        draw.shuffle(&mut rows);
+        let mut ops = Vec::new();
+        for (table, row) in rows {
+            ops.push(Op::Upsert(table, row));
+            if draw.chance(15) {
+                ops.push(Op::Delete(table, id_of(&world.tables, table, row)));
+            }
+            if draw.chance(8) {
+                ops.push(Op::Upsert(table, row));
+            }
+        }
+        let instants = world.sample_instants(seed, 8);
+        Self { world, ops, instants }
+    }
+
+    /// The world of the rows that stand.
+    fn standing(&self, rows: &BTreeMap<(Table, u64), u32>) -> World {
+        self.world.with_rows(&rows.iter().map(|(&(table, _), &row)| (table, row)).collect::<Vec<_>>())
+    }
+
+    fn names(&self) -> Names {
+        let tokens = |texts: &[String]| Tokens::from_distinct(texts.iter().map(String::as_str));
+        Names {
+            persons: tokens(&self.world.persons),
+            places: tokens(&self.world.places),
+            labels: tokens(&self.world.labels),
+        }
+    }
+}
+
+/// The live side: facts, codes, and the codes as somebody has them who started with none and was told every flip.
+struct Follower {
+    live: LiveFacts,
+    current: Current,
+    told: BTreeMap<String, Code>,
+}
+
+impl Follower {
+    fn new(facts: Facts, program: &Program, at: Timestamp) -> Self {
+        let mut live = LiveFacts::new(facts);
+        let current = Current::new(&mut live, program, at);
+        let name = |person| live.facts().names.person(person).to_owned();
+        let told = current.codes().iter().map(|(person, code)| (name(person), code)).collect();
+        Self { live, current, told }
+    }
+
+    fn tell(&mut self, flips: &[Flip]) {
+        for flip in flips {
+            let name = self.live.facts().names.person(flip.person).to_owned();
+            let before = match flip.after {
+                Some(after) => self.told.insert(name, after),
+                None => self.told.remove(&name),
+            };
+            assert_eq!(before, flip.before, "what a flip says was before");
+        }
+    }
+
+    fn apply(&mut self, history: &History, ops: &[Op]) {
+        for op in ops {
+            match *op {
+                Op::Upsert(table, row) => {
+                    let one = history.world.with_rows(&[(table, row)]);
+                    self.live.absorb(&one.tables, &history.names());
+                }
+                Op::Delete(table, id) => {
+                    self.live.delete(table, id);
+                }
+            }
+        }
+    }
+
+    fn check(&self, seed: u64, step: usize, world: &World, program: &Program, at: Timestamp) {
+        let facts = facts_of(world);
+        let full = recompute(&facts, program, at);
+        let expected: BTreeMap<String, Code> =
+            full.iter().map(|(person, code)| (facts.names.person(person).to_owned(), code)).collect();
+        let names = &self.live.facts().names;
+        let codes: BTreeMap<String, Code> =
+            self.current.codes().iter().map(|(person, code)| (names.person(person).to_owned(), code)).collect();
+        assert_eq!(codes, expected, "seed {seed}, step {step}, {}: {world:?}", at.to_rfc3339());
+        assert_eq!(self.told, expected, "seed {seed}, step {step}: what was told");
+        for table in Table::ALL {
+            let rows = with_table!(world.tables, table, columns => columns.len());
+            assert_eq!(self.live.rows_of(table), rows, "seed {seed}, step {step}, {table:?}");
+        }
+    }
+}
+
+fn follow(seed: u64, history: &History, from_nothing: bool, mut program: Program) {
+    let mut draw = Draw::new(seed, 12);
+    let mut instants = history.instants.iter().copied();
+    let Some(mut at) = instants.next() else { return };
+    let mut standing: BTreeMap<(Table, u64), u32> = BTreeMap::new();
+    let mut rest = &history.ops[..];
+    if !from_nothing {
+        let (first, later) = rest.split_at(draw.below(rest.len() + 1));
+        stand(&mut standing, history, first);
+        rest = later;
+    }
+    let facts = if from_nothing { Facts::new(Tables::default(), Names::default()) } else { facts_of(&history.standing(&standing)) };
+    let mut follower = Follower::new(facts, &program, at);
+    let mut step = 0;
+    while !rest.is_empty() || step < 4 {
+        step += 1;
+        let (batch, later) = rest.split_at(draw.range(0, 6).min(u32::try_from(rest.len()).expect("few")) as usize);
+        rest = later;
+        follower.apply(history, batch);
+        stand(&mut standing, history, batch);
+        if draw.chance(12) {
+            at = instants.next().unwrap_or(at);
+        }
+        let mut flips = follower.current.follow(&mut follower.live, &program, at);
+        follower.tell(&flips);
+        if draw.chance(5) {
+            program = rules::random(draw.next());
+            flips = follower.current.follow_all(&mut follower.live, &program);
+            follower.tell(&flips);
+        }
+        follower.check(seed, step, &history.standing(&standing), &program, at);
+    }
+}
+
+fn stand(standing: &mut BTreeMap<(Table, u64), u32>, history: &History, ops: &[Op]) {
+    for op in ops {
+        match *op {
+            Op::Upsert(table, row) => standing.insert((table, id_of(&history.world.tables, table, row)), row),
+            Op::Delete(table, id) => standing.remove(&(table, id)),
+        };
+    }
+}
+
+#[test]
+fn delta_is_full_whatever_comes_in_whatever_order() {
+    for seed in worlds(150) {
+        let history = History::random(seed);
+        follow(seed, &history, seed % 2 == 0, rules::random(seed.wrapping_mul(37)));
+    }
+}
