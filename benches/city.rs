@@ -18,25 +18,30 @@ use sanma::model::{RuleMask, Symptom, Timestamp, UtcOffset};
 use sanma::rules::{Catalog, Cause, Program};
 
 /// What the benches of this file run on.
-struct City {
-    facts: Facts,
+pub(crate) struct City {
+    pub(crate) facts: Facts,
     rows: usize,
-    at: Timestamp,
+    pub(crate) at: Timestamp,
 }
 
-static CITY: LazyLock<City> = LazyLock::new(|| {
-    let shipped = || Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/covasim-huzhou");
-    let data = std::env::var_os("SANMA_BENCH_DATA").map_or_else(shipped, PathBuf::from);
-    let Loaded { tables, persons, places, labels, .. } = ingest::load(&data, &Unobserved).expect("facts can be read");
-    let rows = tables.rows();
-    let about = std::fs::read_to_string(data.join("_about.json")).unwrap_or_default();
-    let about: serde_json::Value = serde_json::from_str(&about).unwrap_or_default();
-    let at = about["as_of"].as_str().unwrap_or("2020-02-18T00:00+08:00");
-    let at = Timestamp::parse_typed(at, UtcOffset::UTC).expect("an instant");
-    City { facts: Facts::new(tables, Names { persons, places, labels }), rows, at }
-});
+static CITY: LazyLock<City> = LazyLock::new(City::load);
 
-fn count(number: usize) -> String {
+impl City {
+    pub(crate) fn load() -> Self {
+        let shipped = || Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/covasim-huzhou");
+        let data = std::env::var_os("SANMA_BENCH_DATA").map_or_else(shipped, PathBuf::from);
+        let Loaded { tables, persons, places, labels, .. } =
+            ingest::load(&data, &Unobserved).expect("facts can be read");
+        let rows = tables.rows();
+        let about = std::fs::read_to_string(data.join("_about.json")).unwrap_or_default();
+        let about: serde_json::Value = serde_json::from_str(&about).unwrap_or_default();
+        let at = about["as_of"].as_str().unwrap_or("2020-02-18T00:00+08:00");
+        let at = Timestamp::parse_typed(at, UtcOffset::UTC).expect("an instant");
+        Self { facts: Facts::new(tables, Names { persons, places, labels }), rows, at }
+    }
+}
+
+pub(crate) fn count(number: usize) -> String {
     match number {
         0..10_000 => number.to_string(),
         10_000..1_000_000 => format!("{}k", number / 1_000),
@@ -57,17 +62,17 @@ impl fmt::Display for Case {
     }
 }
 
-fn shipped(name: &str) -> Program {
-    Catalog::shipped().expect("the shipped rule sets are good").resolve(name, CITY.at).expect("a shipped rule set")
+pub(crate) fn shipped(name: &str, at: Timestamp) -> Program {
+    Catalog::shipped().expect("the shipped rule sets are good").resolve(name, at).expect("a shipped rule set")
 }
 
 fn rule_sets() -> Vec<Case> {
-    ["hangzhou", "huzhou"].map(|name| Case { name: format!("rules={name}"), program: shipped(name) }).into()
+    ["hangzhou", "huzhou"].map(|name| Case { name: format!("rules={name}"), program: shipped(name, CITY.at) }).into()
 }
 
 /// Huzhou's rules, one at a time.
 fn single_rules() -> Vec<Case> {
-    let whole = shipped("huzhou");
+    let whole = shipped("huzhou", CITY.at);
     let single = |(place, rule): (usize, &sanma::rules::Rule)| {
         assert!(!matches!(rule.cause, Cause::SecondContact { .. }), "rule {place} cannot stand alone");
         let program = Program { rules: vec![rule.clone()], excuses: RuleMask::EMPTY, ..whole.clone() };

@@ -1,9 +1,10 @@
 //! Benches of the batch core. Names carry the shape; `cargo bench`.
 //!
-//! Here on the shipped data, to see whether a change helped; `city` on generated ones of any size (`scripts/bench`).
+//! Here on the shipped data, to see whether a change helped; `city` and `live` on generated ones of any size (`scripts/bench`).
 
 mod city;
 mod intern;
+mod live;
 mod load;
 
 use std::path::Path;

@@ -6,8 +6,8 @@
 //! slot, so that there is one miss. The number given while loading (`local * SHARDS + shard`) becomes a dense id by one
 //! addition when the load is over, because only then the sizes of the shards are known.
 //!
-//! Invariants: equal tokens have equal ids; ids are dense from 0; the tokens of a [`Tokens`] keep theirs, whatever is added. Which id a token
-//! has depends on the order of arrival and on threads, so no output may depend on ids.
+//! Invariants: equal tokens have equal ids; ids are dense from 0; the tokens of a [`Tokens`] keep theirs, whatever is added.
+//! Which id a token has depends on the order of arrival and on threads, so no output may depend on ids.
 //!
 //! Cost: one hash and one or two reads at random a token, none where it equals the one before. While loading 32 to 64 bytes a
 //! token, and those of long ones; afterwards 8 an offset, 4 for the sorted order, and its bytes.
@@ -486,6 +486,9 @@ impl Tokens {
     }
 
     /// Puts tokens that were added in the order of bytes with the others. Cost: a sort of those, and a merge.
+    ///
+    /// # Panics
+    /// If there are 2^32 tokens.
     pub fn sort(&mut self) {
         let Self { bytes, ends, sorted, .. } = self;
         if sorted.len() == ends.len() {

@@ -89,8 +89,7 @@ impl History {
         for world in &versions {
             append(&mut tables, &mut renamed(world));
         }
-        let world =
-            World { tables, persons: strings(&PERSONS), places: strings(&PLACES), labels: strings(&LABELS) };
+        let world = World { tables, persons: strings(&PERSONS), places: strings(&PLACES), labels: strings(&LABELS) };
         let mut rows = world.rows();
         draw.shuffle(&mut rows);
         let mut ops = Vec::new();
@@ -191,7 +190,11 @@ fn follow(seed: u64, history: &History, from_nothing: bool, mut program: Program
         stand(&mut standing, history, first);
         rest = later;
     }
-    let facts = if from_nothing { Facts::new(Tables::default(), Names::default()) } else { facts_of(&history.standing(&standing)) };
+    let facts = if from_nothing {
+        Facts::new(Tables::default(), Names::default())
+    } else {
+        facts_of(&history.standing(&standing))
+    };
     let mut follower = Follower::new(facts, &program, at);
     let mut step = 0;
     while !rest.is_empty() || step < 4 {

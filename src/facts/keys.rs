@@ -77,9 +77,9 @@ impl Keys {
             return None;
         }
         let (hash, tag) = hash(id);
-        self.way(hash).take_while(|&slot| self.tags[slot] != FREE).find(|&slot| {
-            self.tags[slot] == tag && holds(self.values[slot])
-        })
+        self.way(hash)
+            .take_while(|&slot| self.tags[slot] != FREE)
+            .find(|&slot| self.tags[slot] == tag && holds(self.values[slot]))
     }
 
     /// Adds an entry for an id that has none. The index must not be full.

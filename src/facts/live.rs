@@ -134,9 +134,11 @@ fn replace<R: Numbered<Row: OfPerson>>(
     let old = take(keys, rows, ranges, row.id());
     if keys.is_full() {
         let rows_of = |person: usize| ranges.span_of(person).range();
-        keys.renew((0..people).flat_map(|person| rows_of(person).map(move |at| (at, person))).map(|(at, person)| {
-            (rows.id(at), u32::try_from(person).expect("person ids are 32-bit"))
-        }));
+        keys.renew(
+            (0..people)
+                .flat_map(|person| rows_of(person).map(move |at| (at, person)))
+                .map(|(at, person)| (rows.id(at), u32::try_from(person).expect("person ids are 32-bit"))),
+        );
     }
     let before = |other: &R::Row| (other.at(), other.id()) < (row.at(), row.id());
     insert(rows, ranges, row.person().index(), row, before);
@@ -207,8 +209,7 @@ impl LiveFacts {
         index.reviews = facts.reviews.id.iter().copied().zip(0..).collect();
         index.risk_areas = facts.risk_areas().rows().map(|area| (area.id, area)).collect();
         let (visits, visits_of) = facts.all_visits();
-        let mut live =
-            Self { facts, index, free: Vec::new(), visits, visits_of, relist: false, dirt: Dirt::default() };
+        let mut live = Self { facts, index, free: Vec::new(), visits, visits_of, relist: false, dirt: Dirt::default() };
         live.facts.moved.grow(live.facts.people);
         live
     }
