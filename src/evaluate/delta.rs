@@ -89,8 +89,7 @@ impl Current {
         self.at = at;
         let touched = self.touch(live, program, &dirt);
         self.touched = touched.len();
-        let many = touched.len().saturating_mul(PEOPLE_PER_TOUCHED_MIN) > live.facts().people;
-        if many && touched.len() > TOUCHED_PER_TASK {
+        if is_wave(touched.len(), live.facts().people) {
             return self.follow_all(live, program);
         }
         self.evaluate(live.facts(), program, &touched)
@@ -103,7 +102,8 @@ impl Current {
         flips.map(|(person, before, after)| Flip { person, before, after }).collect()
     }
 
-    /// Brings the strata up to date. Gives whose codes may differ, ascending.
+    /// Brings the strata up to date. Gives whose codes may differ, ascending; or so many of them that everybody is to be
+    /// evaluated.
     fn touch(&mut self, live: &LiveFacts, program: &Program, dirt: &Dirt) -> Vec<PersonId> {
         let (facts, strata) = (live.facts(), &mut self.strata);
         strata.grow(facts.people);
@@ -125,7 +125,11 @@ impl Current {
             pass_on(&mut touched, person);
         }
         if !dirt.regions.is_empty() {
-            touched.append(&mut live.people_of_regions(&regions_within(facts, &dirt.regions)));
+            let mut people = live.people_of_regions(&regions_within(facts, &dirt.regions));
+            if is_wave(people.len(), facts.people) {
+                return people;
+            }
+            touched.append(&mut people);
         }
         self.ring(&mut touched);
         ascending(touched)
@@ -161,6 +165,11 @@ impl Current {
         }
         flips
     }
+}
+
+/// Whether so many are touched that a pass over everybody is cheaper.
+const fn is_wave(touched: usize, people: usize) -> bool {
+    touched > TOUCHED_PER_TASK && touched.saturating_mul(PEOPLE_PER_TOUCHED_MIN) > people
 }
 
 fn ascending(mut persons: Vec<PersonId>) -> Vec<PersonId> {

@@ -544,24 +544,21 @@ impl LiveFacts {
         self.facts.shared_stays_of = Sparse::of_ascending(self.facts.names.places.len(), places.into_iter());
     }
 
-    /// Whoever lives in, came from or stayed in one of some regions. Some may be named that did so before their rows changed.
+    /// Whoever lives in, came from or stayed in one of some regions, ascending.
     ///
-    /// Cost: 12 bytes a declaration and 4 a stay, side by side.
+    /// Cost: 8 bytes a declaration and 4 a stay, in the order of persons.
     #[must_use]
     pub fn people_of_regions(&self, regions: &Bitmap) -> Vec<PersonId> {
         let facts = &self.facts;
         let within = |region: RegionId| regions.contains(region.index());
-        let stayed = facts.stay_region.par_iter().zip(facts.stays.person.par_iter());
-        let lives = facts.residence.par_iter().zip(facts.declarations.person.par_iter());
-        let came = facts.came_from.par_iter().zip(facts.declarations.person.par_iter());
-        let mut people: Vec<PersonId> = stayed
-            .chain(lives)
-            .filter_map(|(&region, &person)| within(region).then_some(person))
-            .chain(came.filter_map(|(&region, &person)| region.is_some_and(within).then_some(person)))
-            .collect();
-        people.par_sort_unstable();
-        people.dedup();
-        people
+        let is_of = |person: &PersonId| {
+            let mut stays = facts.stays_of.range(person.index());
+            let mut declarations = facts.declarations_of.range(person.index());
+            stays.any(|row| within(facts.stay_region[row]))
+                || declarations.any(|row| within(facts.residence[row]) || facts.came_from[row].is_some_and(within))
+        };
+        let people = u32::try_from(facts.people).expect("person ids are 32-bit");
+        (0..people).into_par_iter().map(PersonId).filter(is_of).collect()
     }
 }
 
