@@ -547,6 +547,9 @@ impl LiveFacts {
     /// Whoever lives in, came from or stayed in one of some regions, ascending.
     ///
     /// Cost: 8 bytes a declaration and 4 a stay, in the order of persons.
+    ///
+    /// # Panics
+    /// Never: ids of persons are 32-bit, which their interner sees to.
     #[must_use]
     pub fn people_of_regions(&self, regions: &Bitmap) -> Vec<PersonId> {
         let facts = &self.facts;
