@@ -72,6 +72,7 @@ pub mod gazetteer;
 pub mod generate;
 pub mod ingest;
 pub mod intern;
+pub mod journal;
 pub mod limits;
 pub mod model;
 pub mod nightly;

@@ -35,6 +35,10 @@ pub const PEOPLE_PER_TASK: usize = 4_096;
 pub const PEOPLE_PER_TOUCHED_MIN: usize = 24;
 /// People touched by a change that one task of the pool evaluates.
 pub const TOUCHED_PER_TASK: usize = 256;
+/// Longest group of payloads that the journal takes at once, in bytes; what a damaged length can make it read.
+pub const JOURNAL_FRAME_BYTES_MAX: usize = 1 << 26;
+/// Bytes after which a segment of the journal is followed by another one: one is in memory while it is replayed.
+pub const JOURNAL_SEGMENT_BYTES: u64 = 1 << 26;
 /// Stays at one place that a task of the pool holds against those of cases.
 pub const STAYS_PER_TASK: usize = 1_024;
 /// Rows of one state that a task of the pool merges with those of another.

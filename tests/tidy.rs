@@ -10,6 +10,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("limits", &[]),
     ("model", &["limits"]),
     ("intern", &["model"]),
+    ("journal", &["limits"]),
     ("gazetteer", &["model"]),
     ("rules", &["limits", "model"]),
     ("ingest", &["intern", "limits", "model"]),
