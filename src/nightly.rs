@@ -119,7 +119,7 @@ pub struct Report {
     /// What changed, if there were earlier codes to compare with.
     pub changes: Option<Tally>,
     /// Rejections by table and reason.
-    pub rejections: BTreeMap<(Table, Reason), u64>,
+    pub rejections: BTreeMap<(Option<Table>, Reason), u64>,
     /// Rows replaced by a later one of the same id.
     pub duplicates: BTreeMap<Table, u64>,
     /// Rows in the tables.
@@ -183,7 +183,7 @@ pub fn run(job: &Job<'_>, watcher: &dyn Watcher) -> Result<Report, JobError> {
 }
 
 /// A total order, so that rejections of one place stand in one order, too.
-fn place_of(rejection: &Rejection) -> (Table, &str, u64, Reason, Option<u64>, &str) {
+fn place_of(rejection: &Rejection) -> (Option<Table>, &str, u64, Reason, Option<u64>, &str) {
     (rejection.table, &rejection.source, rejection.offset, rejection.reason, rejection.id, &rejection.row)
 }
 
@@ -202,7 +202,7 @@ fn refused_modifications(facts: &Facts, sources: &[String], job: &Job<'_>) -> Ve
     let rejection = |row: usize| {
         let declaration = facts.declarations.row(row);
         Rejection {
-            table: Table::Declarations,
+            table: Some(Table::Declarations),
             id: Some(declaration.id),
             reason: Reason::ModificationLimit,
             column: None,

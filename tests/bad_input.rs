@@ -409,10 +409,10 @@ fn bytes_that_are_no_text_are_refused_rows() {
     let loaded = ingest::load(dir.path(), &Unobserved).expect("a load");
     let refused: Vec<_> = loaded.rejections.iter().map(|r| (r.table, r.offset, r.id, r.reason, r.column)).collect();
     let expected = [
-        (Table::Tests, 1, None, Reason::Malformed, None),
-        (Table::Tests, 2, None, Reason::Malformed, None),
-        (Table::Tests, 3, Some(1), Reason::Null, Some("person")),
-        (Table::Findings, 2, Some(7), Reason::Type, Some("person")),
+        (Some(Table::Tests), 1, None, Reason::Malformed, None),
+        (Some(Table::Tests), 2, None, Reason::Malformed, None),
+        (Some(Table::Tests), 3, Some(1), Reason::Null, Some("person")),
+        (Some(Table::Findings), 2, Some(7), Reason::Type, Some("person")),
     ];
     assert_eq!(refused, expected);
     assert_eq!(loaded.tables.rows(), 1);

@@ -208,7 +208,7 @@ fn assert_refused(rejections: &[Rejection], dirt: &[Dirt], written: &[Written], 
     assert_eq!(found.len(), rejections.len(), "{what}: a row is refused once");
     for row in written {
         let RowOf::Dirt(index) = row.row else { continue };
-        let (dirt, key) = (&dirt[index], (row.table, row.source.clone(), row.offset));
+        let (dirt, key) = (&dirt[index], (Some(row.table), row.source.clone(), row.offset));
         let rejection = found.remove(&key).unwrap_or_else(|| panic!("{what}: {dirt:?} at {key:?} is not refused"));
         assert_eq!((rejection.reason, rejection.id), (dirt.reason, dirt.id), "{what}: {dirt:?} {rejection:?}");
         if dirt.column.is_some() {

@@ -122,7 +122,7 @@ struct Spelt {
 
 #[derive(Debug, Deserialize, Serialize)]
 struct SpeltRejection {
-    table: String,
+    table: Option<String>,
     id: Option<u64>,
     reason: String,
     column: Option<String>,
@@ -138,7 +138,7 @@ impl Said {
     /// What the encoder said.
     pub(super) fn to_json(&self) -> serde_json::Result<Vec<u8>> {
         let spell = |rejection: &Rejection| SpeltRejection {
-            table: rejection.table.name().to_owned(),
+            table: rejection.table.map(|table| table.name().to_owned()),
             id: rejection.id,
             reason: rejection.reason.name().to_owned(),
             column: rejection.column.map(str::to_owned),
@@ -158,10 +158,11 @@ impl Said {
     pub(super) fn of_json(json: &[u8]) -> Option<Self> {
         let spelt: Spelt = serde_json::from_slice(json).ok()?;
         let rejection = |spelt: SpeltRejection| {
-            let table = Table::parse(&spelt.table)?;
+            // A file's row is of its file's table.
+            let table = Table::parse(&spelt.table?)?;
             let column = |name: String| Some(table.columns().iter().find(|column| column.name == name)?.name);
             Some(Rejection {
-                table,
+                table: Some(table),
                 id: spelt.id,
                 reason: Reason::parse(&spelt.reason)?,
                 column: match spelt.column {
@@ -189,7 +190,7 @@ mod tests {
     #[test]
     fn what_was_said_is_said_again() {
         let rejection = |id, column| Rejection {
-            table: Table::Stays,
+            table: Some(Table::Stays),
             id,
             reason: Reason::Interval,
             column,

@@ -12,7 +12,7 @@ use super::progress::Progress;
 use super::summary::{SUMMARY_ROWS_MAX, changes_json, grouped, print_changes, print_served, rows, served_json};
 use super::{Failure, peak_rss_bytes, say};
 use crate::gazetteer;
-use crate::model::{ClosedEnum as _, Colour, Reason};
+use crate::model::{ClosedEnum as _, Colour, Reason, Table};
 use crate::nightly::{self, Job, JobError, Phase, Report};
 
 /// Runs the job and prints what it did.
@@ -114,7 +114,7 @@ impl Run<'_> {
             let entry = by_reason.entry(reason.name()).or_insert(0.into());
             *entry = (entry.as_u64().unwrap_or(0) + count).into();
         }
-        let tables = |counts: &BTreeMap<crate::model::Table, u64>| -> Map<String, Value> {
+        let tables = |counts: &BTreeMap<Table, u64>| -> Map<String, Value> {
             counts.iter().map(|(table, &count)| (table.name().to_owned(), count.into())).collect()
         };
         let phases: Map<String, Value> = self
@@ -167,7 +167,10 @@ impl Run<'_> {
         rows(
             out,
             "refused rows",
-            refusals.map(|((table, reason), &count)| (format!("{}: {}", table.name(), reason.name()), count)),
+            refusals.map(|((table, reason), &count)| {
+                let table = table.map_or("no table", Table::name);
+                (format!("{table}: {}", reason.name()), count)
+            }),
         )?;
         let duplicates = report.duplicates.iter();
         rows(out, "replaced by a later row", duplicates.map(|(table, &count)| (table.name().to_owned(), count)))?;

@@ -10,10 +10,12 @@
 mod cells;
 mod columnar;
 mod error;
+mod fields;
 mod guard;
 mod ipc;
 mod layout;
 mod listings;
+mod objects;
 mod published;
 mod row_json;
 mod rows;
@@ -40,7 +42,7 @@ use crate::limits::TABLE_ROWS_MAX;
 use crate::model::facts::{
     Cases, Checkins, Contacts, Declarations, Findings, Quarantines, Reviews, RiskAreas, Stays, Tables, Tests, Whitelist,
 };
-use crate::model::{Rejection, Table};
+use crate::model::{Reason, Rejection, Table};
 
 /// Who watches a load, and may stop it. Called from several threads.
 pub trait Observer: Sync {
@@ -100,14 +102,14 @@ struct Part<C> {
 }
 
 impl<C: Decode> Part<C> {
-    /// Checks the rows of a decoded chunk: each goes to the rows or to the rejections.
+    /// Checks the rows of a decoded chunk: each goes to the rows or to the rejections. Gives the numbers of those refused.
     fn take(
         &mut self,
         mut chunk: Chunk,
         source: &str,
         offset_of: impl Fn(usize) -> u64,
         row_json: impl Fn(usize) -> String,
-    ) {
+    ) -> Vec<usize> {
         let cells = chunk.refusals();
         let ids =
             if cells.is_empty() { Vec::new() } else { (0..chunk.rows).map(|row| chunk.legible_id(row)).collect() };
@@ -122,7 +124,7 @@ impl<C: Decode> Part<C> {
             for &(row, Refusal { reason, column }) in &refused {
                 keep[row] = false;
                 self.rejections.push(Rejection {
-                    table: C::TABLE,
+                    table: Some(C::TABLE),
                     id: ids.get(row).copied().unwrap_or_else(|| Some(rows.ids()[row])),
                     reason,
                     column,
@@ -134,7 +136,14 @@ impl<C: Decode> Part<C> {
             rows.retain(&keep);
         }
         self.rows.append(&mut rows);
+        refused.into_iter().map(|(row, _)| row).collect()
     }
+}
+
+/// The refusal of what is no record, or no message.
+fn malformed(table: Option<Table>, source: &str, offset: u64, row: &serde_json::Value) -> Rejection {
+    let (reason, row, source) = (Reason::Malformed, row.to_string(), source.to_owned());
+    Rejection { table, id: None, reason, column: None, row, source, offset }
 }
 
 /// Loads all facts of a data directory.

@@ -12,16 +12,18 @@ use std::sync::{Mutex, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use csv::ByteRecord;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::cells::{Cells, Chunk, Fault, Interners, Values, check_enumeration, check_uint};
+use super::cells::{Cells, Chunk, Interners};
 use super::error::{IngestError, Place};
+use super::fields::{Field, decode};
 use super::layout::{Format, SourceFile};
+use super::objects::take_objects;
 use super::rows::Decode;
 use super::split::{CsvRecords, Lines, open};
-use super::{Part, Sources};
+use super::{Part, Sources, malformed};
 use crate::limits::{TEXT_BLOCK_BYTES, TEXT_BLOCK_ROWS_MAX, TEXT_BLOCKS_PENDING_MAX};
-use crate::model::{Column, ColumnType, Reason, Rejection, Table, Timestamp};
+use crate::model::Table;
 
 /// A run of records as they came, numbered so that parts can be put back in order.
 struct Block {
@@ -168,7 +170,7 @@ fn work<C: Decode>(
             Shape::Csv { names, field_of } => {
                 csv_part(file, source, names, field_of, block.records, &sources.interners)
             }
-            Shape::Json => json_part(file, source, block.records, &sources.interners, extra),
+            Shape::Json => json_part(file, source, &block.records, &sources.interners, extra),
         };
         // The receiver outlives the scope.
         let _ = parts.send((block.number, part));
@@ -191,15 +193,15 @@ fn csv_part<C: Decode>(
             good.push((line, record));
         } else {
             let fields: Vec<Value> = record.iter().map(|field| String::from_utf8_lossy(field).into()).collect();
-            part.rejections.push(malformed(file, line, &Value::Array(fields)));
+            part.rejections.push(malformed(Some(file.table), &file.name, line, &Value::Array(fields)));
         }
     }
     let cells = file.table.columns().iter().zip(field_of).map(|(column, field)| match field {
         None => Cells::ABSENT,
         Some(field) => {
             let raw = good.iter().map(|(_, record)| match record.get(*field) {
-                None | Some(b"") => RawCell::Null,
-                Some(bytes) => std::str::from_utf8(bytes).map_or(RawCell::Illegible, RawCell::Text),
+                None | Some(b"") => Field::Null,
+                Some(bytes) => std::str::from_utf8(bytes).map_or(Field::Illegible, Field::Spelt),
             });
             decode(column, raw, good.len(), interners)
         }
@@ -214,128 +216,26 @@ fn csv_part<C: Decode>(
     part
 }
 
-fn json_part<C: Decode>(
+fn json_part<'r, C: Decode>(
     file: &SourceFile,
     source: u32,
-    records: Vec<(u64, Raw)>,
+    records: &'r [(u64, Raw)],
     interners: &Interners,
     extra: &Mutex<BTreeSet<String>>,
 ) -> Part<C> {
-    let mut part = Part::default();
-    let mut good: Vec<(u64, Map<String, Value>, Vec<u8>)> = Vec::with_capacity(records.len());
-    let mut unknown = BTreeSet::new();
-    for (line, raw) in records {
-        let Raw::Json(text) = raw else { continue };
-        if let Ok(object) = serde_json::from_slice::<Map<String, Value>>(&text) {
-            unknown.extend(object.keys().filter(|name| !known(file.table, name)).cloned());
-            good.push((line, object, text));
-        } else {
-            let text = String::from_utf8_lossy(text.trim_ascii()).into_owned();
-            part.rejections.push(malformed(file, line, &Value::String(text)));
+    let text = |record: &'r (u64, Raw)| -> Option<(u64, &'r [u8])> {
+        match record {
+            (line, Raw::Json(text)) => Some((*line, text)),
+            (_, Raw::Csv(_)) => None,
         }
-    }
+    };
+    let records: Vec<(u64, &[u8])> = records.iter().filter_map(text).collect();
+    let mut unknown = BTreeSet::new();
+    let (part, _) = take_objects(&records, (source, &file.name), interners, &mut unknown);
     if !unknown.is_empty() {
         extra.lock().unwrap_or_else(PoisonError::into_inner).append(&mut unknown);
     }
-    let cells = file.table.columns().iter().map(|column| {
-        let raw = good.iter().map(|(_, object, _)| match object.get(column.name) {
-            None | Some(Value::Null) => RawCell::Null,
-            Some(value) => RawCell::Json(value),
-        });
-        decode(column, raw, good.len(), interners)
-    });
-    let chunk = Chunk { table: file.table, rows: good.len(), cells: cells.collect(), source };
-    // The line as it came: a number of a wrong type need not fit any type of ours.
-    let row_json = |row: usize| String::from_utf8_lossy(good[row].2.trim_ascii()).into_owned();
-    part.take(chunk, &file.name, |row| good[row].0, row_json);
     part
-}
-
-fn malformed(file: &SourceFile, line: u64, row: &Value) -> Rejection {
-    Rejection {
-        table: file.table,
-        id: None,
-        reason: Reason::Malformed,
-        column: None,
-        row: row.to_string(),
-        source: file.name.clone(),
-        offset: line,
-    }
-}
-
-/// A field as it came.
-#[derive(Clone, Copy)]
-enum RawCell<'a> {
-    Null,
-    /// CSV: any type is spelt as text.
-    Text(&'a str),
-    /// NDJSON: types are JSON's own.
-    Json(&'a Value),
-    /// Not UTF-8.
-    Illegible,
-}
-
-impl<'a> RawCell<'a> {
-    fn text(self) -> Result<&'a str, Fault> {
-        match self {
-            Self::Null => Err(Fault::Null),
-            Self::Text(text) => Ok(text),
-            Self::Json(Value::String(text)) => Ok(text),
-            _ => Err(Fault::Type),
-        }
-    }
-
-    fn uint(self) -> Result<u64, Fault> {
-        match self {
-            Self::Null => Err(Fault::Null),
-            Self::Text(text) => text.parse().map_err(|_| Fault::Type),
-            Self::Json(value) => value.as_u64().ok_or(Fault::Type),
-            Self::Illegible => Err(Fault::Type),
-        }
-    }
-
-    fn float(self) -> Result<f64, Fault> {
-        match self {
-            Self::Null => Err(Fault::Null),
-            Self::Text(text) => text.parse().map_err(|_| Fault::Type),
-            Self::Json(value) => value.as_f64().ok_or(Fault::Type),
-            Self::Illegible => Err(Fault::Type),
-        }
-    }
-
-    fn bool(self) -> Result<bool, Fault> {
-        match self {
-            Self::Null => Err(Fault::Null),
-            Self::Text(text) if text.eq_ignore_ascii_case("true") => Ok(true),
-            Self::Text(text) if text.eq_ignore_ascii_case("false") => Ok(false),
-            Self::Json(value) => value.as_bool().ok_or(Fault::Type),
-            _ => Err(Fault::Type),
-        }
-    }
-
-    fn instant(self) -> Result<i64, Fault> {
-        let instant = Timestamp::parse_rfc3339(self.text()?).ok_or(Fault::Type)?;
-        Ok(instant.0)
-    }
-}
-
-fn decode<'a>(column: &Column, cells: impl Iterator<Item = RawCell<'a>>, rows: usize, interners: &Interners) -> Cells {
-    match column.kind {
-        ColumnType::UInt64 | ColumnType::UInt32 | ColumnType::UInt16 | ColumnType::Region => {
-            let checked = cells.map(|cell| cell.uint().and_then(|value| check_uint(column.kind, value)));
-            Cells::collect(rows, checked, Values::UInt)
-        }
-        ColumnType::Float64 => Cells::collect(rows, cells.map(RawCell::float), Values::Float),
-        ColumnType::Boolean => Cells::collect(rows, cells.map(RawCell::bool), Values::Bool),
-        ColumnType::Timestamp => Cells::collect(rows, cells.map(RawCell::instant), Values::Instant),
-        ColumnType::Enumeration(names) => {
-            let codes = cells.map(|cell| cell.text().and_then(|text| check_enumeration(names, text)));
-            Cells::collect(rows, codes, Values::Code)
-        }
-        ColumnType::Text | ColumnType::Key => {
-            Cells::intern(column, interners.of(column), rows, cells.map(RawCell::text))
-        }
-    }
 }
 
 #[cfg(test)]

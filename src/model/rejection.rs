@@ -8,7 +8,7 @@ use super::schema::Table;
 /// Why a row was refused; a closed list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
-    /// The line is no record of its format at all (not JSON, not an object, a wrong number of CSV fields).
+    /// The line is no record of its format at all (not JSON, not an object, a wrong number of CSV fields), or no message.
     Malformed,
     /// A value is not of its column's type or does not fit it.
     Type,
@@ -72,17 +72,17 @@ impl ClosedEnum for Reason {
 /// A refused row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
-    /// Table it was meant for.
-    pub table: Table,
+    /// Table it was meant for; none where a feed's line does not say one of ours.
+    pub table: Option<Table>,
     /// Its id, if legible.
     pub id: Option<u64>,
     /// Why it was refused: the first reason found, columns in the contract's order before checks of the whole row.
     pub reason: Reason,
-    /// The column at fault, where one is.
+    /// The column at fault, where one is; of a feed's line that is no message, the key.
     pub column: Option<&'static str>,
     /// The row that came, as JSON text.
     pub row: String,
-    /// File, relative to the data directory.
+    /// File, relative to the data directory, or feed.
     pub source: String,
     /// Row (columnar files, from 0) or line (text, from 1).
     pub offset: u64,

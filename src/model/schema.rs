@@ -295,7 +295,7 @@ pub fn changes_schema() -> SchemaRef {
 #[must_use]
 pub fn rejections_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
-        Field::new("table", DataType::Utf8, false),
+        Field::new("table", DataType::Utf8, true),
         Field::new("id", DataType::UInt64, true),
         Field::new("reason", DataType::Utf8, false),
         Field::new("column", DataType::Utf8, true),

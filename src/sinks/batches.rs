@@ -19,7 +19,7 @@ use crate::intern::Tokens;
 use crate::limits::OUTPUT_ROWS_MAX;
 use crate::model::published::ReasonLists;
 use crate::model::schema::{changes_schema, codes_schema, rejections_schema};
-use crate::model::{ClosedEnum, Code, PersonId, Rejection, RuleMask, Timestamp};
+use crate::model::{ClosedEnum, Code, PersonId, Rejection, RuleMask, Table, Timestamp};
 use crate::rules::Program;
 
 /// The columns by the schema's names; dictionaries stay such.
@@ -145,7 +145,7 @@ pub fn rejection_batches(rejections: &[Rejection]) -> Vec<impl Fn() -> RecordBat
         .map(|chunk| {
             move || {
                 let columns = vec![
-                    texts(chunk.iter().map(|rejection| Some(rejection.table.name()))),
+                    texts(chunk.iter().map(|rejection| rejection.table.map(Table::name))),
                     Arc::new(chunk.iter().map(|rejection| rejection.id).collect::<UInt64Array>()) as ArrayRef,
                     names(chunk.iter().map(|rejection| Some(rejection.reason))),
                     texts(chunk.iter().map(|rejection| rejection.column)),
