@@ -19,6 +19,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use rayon::prelude::*;
 
+use crate::limits::ROWS_PER_TASK;
 use crate::model::Flat;
 use crate::model::flat::Visitor;
 
@@ -325,7 +326,10 @@ impl Interner {
             *base = count;
             count = count.checked_add(shard.tokens).expect("all shards together hold fewer tokens than 32-bit ids");
         }
-        let sizes: Vec<usize> = shards.par_iter().map(Shard::bytes).collect();
+        // To wake the pool costs more than to go over a few.
+        let few = count as usize <= ROWS_PER_TASK;
+        let sizes: Vec<usize> =
+            if few { shards.iter().map(Shard::bytes).collect() } else { shards.par_iter().map(Shard::bytes).collect() };
         let mut bytes = vec![0u8; sizes.iter().sum()];
         let mut ends = vec![0usize; count as usize];
         let mut pieces = Vec::with_capacity(SHARD_COUNT);
@@ -337,7 +341,13 @@ impl Interner {
             pieces.push((shard, before, bytes, ends));
             before += size;
         }
-        pieces.into_par_iter().for_each(|(shard, before, bytes, ends)| shard.pour(before, bytes, ends));
+        let pour =
+            |(shard, before, bytes, ends): (Shard, usize, &mut [u8], &mut [usize])| shard.pour(before, bytes, ends);
+        if few {
+            pieces.into_iter().for_each(pour);
+        } else {
+            pieces.into_par_iter().for_each(pour);
+        }
         (Tokens::new(bytes, ends), Remap { base })
     }
 }
@@ -383,12 +393,21 @@ impl Tokens {
             head[..shown].copy_from_slice(&token[..shown]);
             u64::from_be_bytes(head)
         };
-        let mut keyed: Vec<(u64, u32)> = (0..count).into_par_iter().map(|id| (prefix(id), id)).collect();
-        keyed.par_sort_unstable_by(|left, right| {
+        let keyed = |id| (prefix(id), id);
+        let order = |left: &(u64, u32), right: &(u64, u32)| {
             left.0
                 .cmp(&right.0)
                 .then_with(|| token_at(&bytes, &ends, left.1 as usize).cmp(token_at(&bytes, &ends, right.1 as usize)))
-        });
+        };
+        let keyed: Vec<(u64, u32)> = if ends.len() <= ROWS_PER_TASK {
+            let mut keyed: Vec<_> = (0..count).map(keyed).collect();
+            keyed.sort_unstable_by(order);
+            keyed
+        } else {
+            let mut keyed: Vec<_> = (0..count).into_par_iter().map(keyed).collect();
+            keyed.par_sort_unstable_by(order);
+            keyed
+        };
         let sorted = keyed.into_iter().map(|(_, id)| id).collect();
         Self { bytes: bytes.into(), ends: ends.into(), sorted, index: HashTable::new() }
     }

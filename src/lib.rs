@@ -20,10 +20,10 @@
 //! | folder | holds | may use | invariant |
 //! |---|---|---|---|
 //! | [`model`] | ids, instants, tables, schemas, codes, rejections | `limits` | no I/O, no locks |
-//! | [`intern`] | tokens to dense ids | `model` | equal tokens, equal ids; no output depends on an id |
+//! | [`intern`] | tokens to dense ids | `limits`, `model` | equal tokens, equal ids; no output depends on an id |
 //! | [`gazetteer`] | names of regions | `model` | a code without a name is nothing wrong |
 //! | [`rules`] | TOML, checks with line and column, [`rules::Program`] | `model` | a `Program` is immutable and checked |
-//! | [`ingest`] | Parquet, Arrow, CSV, NDJSON to rows; codes published earlier | `model`, `intern` | knows no rule; a row is kept or rejected, never lost |
+//! | [`ingest`] | Parquet, Arrow, CSV, NDJSON and feeds to rows; codes published earlier | `model`, `intern` | knows no rule; a row is kept or rejected, never lost |
 //! | [`facts`] | columns in the order of persons, indexes | `model`, `intern` | never changes once built |
 //! | [`cache`] | facts kept ready from one run to the next | `model`, `ingest`, `facts` | what is used is what was written; a doubt is a rebuild |
 //! | [`evaluate`] | the kernels | `model`, `rules`, `facts` | pure; the same codes at any number of threads |

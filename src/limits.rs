@@ -26,6 +26,11 @@ pub const TEXT_BLOCK_BYTES: usize = 1 << 22;
 pub const TEXT_BLOCKS_PENDING_MAX: usize = 8;
 /// Longest line of NDJSON, and longest record of CSV, in bytes.
 pub const TEXT_LINE_BYTES_MAX: usize = 1 << 24;
+/// Longest message of a feed, in bytes: a row of a table with its schema around it, and much more than that.
+pub const FEED_MESSAGE_BYTES_MAX: usize = 1 << 20;
+/// Rows of one column, and tokens, below which a pass over them is one thread's: to wake another costs more. A feed's batch may be
+/// a single row.
+pub const ROWS_PER_TASK: usize = 4_096;
 /// Most rows of a table: they are numbered by 32 bits, and both ends of a contact are.
 pub const TABLE_ROWS_MAX: usize = u32::MAX as usize / 2;
 /// People evaluated by one task of the pool: enough to hide its cost, few enough that threads finish together.
@@ -63,6 +68,7 @@ pub const GENERATED_PEOPLE_MAX: u32 = 1_000_000_000;
 pub const GENERATED_DAYS_MAX: u32 = 366;
 
 const _: () = assert!(TEXT_BLOCK_BYTES <= TEXT_LINE_BYTES_MAX);
+const _: () = assert!(FEED_MESSAGE_BYTES_MAX <= TEXT_LINE_BYTES_MAX);
 const _: () = assert!(WORDS_PER_TASK * u64::BITS as usize == PEOPLE_PER_TASK);
 const _: () = assert!(DECODE_ROWS_MAX <= ROW_GROUP_ROWS_RESERVED_MAX);
 const _: () = assert!(GENERATED_GROUP_ROWS.is_multiple_of(GENERATED_BATCH_ROWS));

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("limits", &[]),
     ("model", &["limits"]),
-    ("intern", &["model"]),
+    ("intern", &["limits", "model"]),
     ("journal", &["limits"]),
     ("gazetteer", &["model"]),
     ("rules", &["limits", "model"]),

@@ -1,4 +1,5 @@
-//! Files to facts: finds the tables of a data directory, decodes them in parallel, checks every row.
+//! Files to facts: finds the tables of a data directory, decodes them in parallel, checks every row. And the messages of a
+//! [`feed`], whose rows are checked by the same code.
 //!
 //! The one idea: work is cut into pieces (row groups, runs of batches, blocks of text) that know nothing of each other; each
 //! gives typed columns with provisional ids and the rows it refused; putting the pieces together in order is the only
@@ -10,6 +11,7 @@
 mod cells;
 mod columnar;
 mod error;
+pub mod feed;
 mod fields;
 mod guard;
 mod ipc;
@@ -173,16 +175,11 @@ pub fn load_layout(layout: Layout, observer: &dyn Observer) -> Result<Loaded, In
     for absorb in tables {
         absorb?(&mut loaded);
     }
-    let Interners { persons, places, labels } = sources.interners;
-    let (persons, persons_remap) = persons.freeze();
-    let (places, places_remap) = places.freeze();
-    let (labels, labels_remap) = labels.freeze();
     loaded
         .rejections
         .sort_by(|one, other| (one.table, &one.source, one.offset).cmp(&(other.table, &other.source, other.offset)));
-    let maps = Remaps { persons: persons_remap, places: places_remap, labels: labels_remap };
-    remap_all(&mut loaded.tables, &maps);
-    Ok(Loaded { persons, places, labels, ..loaded })
+    (loaded.persons, loaded.places, loaded.labels) = name_all(sources.interners, &mut loaded.tables);
+    Ok(loaded)
 }
 
 /// Puts a table that has been read in its place.
@@ -204,18 +201,25 @@ const LOADERS: [Loader; 11] = [
     load_table::<Reviews>,
 ];
 
-fn remap_all(tables: &mut Tables, maps: &Remaps) {
-    tables.declarations.remap(maps);
-    tables.checkins.remap(maps);
-    tables.cases.remap(maps);
-    tables.quarantines.remap(maps);
-    tables.contacts.remap(maps);
-    tables.stays.remap(maps);
-    tables.risk_areas.remap(maps);
-    tables.tests.remap(maps);
-    tables.whitelist.remap(maps);
-    tables.findings.remap(maps);
-    tables.reviews.remap(maps);
+/// Ends a load: the tokens of persons, places and labels, and their final ids in the tables' rows.
+fn name_all(interners: Interners, tables: &mut Tables) -> (Tokens, Tokens, Tokens) {
+    let Interners { persons, places, labels } = interners;
+    let (persons, persons_remap) = persons.freeze();
+    let (places, places_remap) = places.freeze();
+    let (labels, labels_remap) = labels.freeze();
+    let maps = &mut Remaps { persons: persons_remap, places: places_remap, labels: labels_remap };
+    tables.declarations.visit_names(maps);
+    tables.checkins.visit_names(maps);
+    tables.cases.visit_names(maps);
+    tables.quarantines.visit_names(maps);
+    tables.contacts.visit_names(maps);
+    tables.stays.visit_names(maps);
+    tables.risk_areas.visit_names(maps);
+    tables.tests.visit_names(maps);
+    tables.whitelist.visit_names(maps);
+    tables.findings.visit_names(maps);
+    tables.reviews.visit_names(maps);
+    (persons, places, labels)
 }
 
 fn load_table<C: Decode + 'static>(files: &[SourceFile], sources: &Sources<'_>) -> Result<Absorb, IngestError> {
@@ -251,7 +255,7 @@ fn load_table<C: Decode + 'static>(files: &[SourceFile], sources: &Sources<'_>) 
         table.permute(&kept);
     }
     Ok(Box::new(move |loaded| {
-        *C::of(&mut loaded.tables) = table;
+        *C::of_mut(&mut loaded.tables) = table;
         loaded.rejections.append(&mut rejections);
         loaded.duplicates.extend(replaced.map(|replaced| (C::TABLE, replaced)));
         if !extra.is_empty() {

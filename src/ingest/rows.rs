@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::cells::{Chunk, Refusal, Values};
 use crate::intern::{Provisional, Remap};
+use crate::limits::ROWS_PER_TASK;
 use crate::model::facts::{
     Case, Cases, Checkins, Contact, Contacts, Declarations, Finding, Findings, Quarantine, Quarantines, Review,
     Reviews, RiskArea, RiskAreas, Stay, Stays, TableColumns, Tables, Test, Tests, Whitelist, WhitelistEntry,
@@ -25,19 +26,43 @@ pub(super) struct Remaps {
     pub(super) labels: Remap,
 }
 
-impl Remaps {
-    fn persons(&self, column: &mut [PersonId]) {
-        column.par_iter_mut().for_each(|id| *id = PersonId(self.persons.apply(Provisional(id.0))));
+/// Who goes over the columns of a table that name something.
+pub(super) trait NameColumns {
+    /// Persons.
+    fn persons(&mut self, column: &mut Flat<PersonId>);
+    /// Places.
+    fn places(&mut self, column: &mut Flat<Option<PlaceId>>);
+    /// Labels.
+    fn labels(&mut self, column: &mut Flat<LabelId>);
+    /// Labels that may be absent.
+    fn labels_if(&mut self, column: &mut Flat<Option<LabelId>>);
+}
+
+/// Turns provisional ids into final ones.
+impl NameColumns for Remaps {
+    fn persons(&mut self, column: &mut Flat<PersonId>) {
+        let name = |id: &mut PersonId| *id = PersonId(self.persons.apply(Provisional(id.0)));
+        if column.len() <= ROWS_PER_TASK {
+            column.iter_mut().for_each(name);
+        } else {
+            column.par_iter_mut().for_each(name);
+        }
     }
 
-    fn places(&self, column: &mut [Option<PlaceId>]) {
+    fn places(&mut self, column: &mut Flat<Option<PlaceId>>) {
         for id in column.iter_mut().flatten() {
             *id = PlaceId::from_index(self.places.apply(provisional(id.index())));
         }
     }
 
-    fn labels<'a>(&self, column: impl Iterator<Item = &'a mut LabelId>) {
-        for id in column {
+    fn labels(&mut self, column: &mut Flat<LabelId>) {
+        for id in column.iter_mut() {
+            *id = LabelId::from_index(self.labels.apply(provisional(id.index())));
+        }
+    }
+
+    fn labels_if(&mut self, column: &mut Flat<Option<LabelId>>) {
+        for id in column.iter_mut().flatten() {
             *id = LabelId::from_index(self.labels.apply(provisional(id.index())));
         }
     }
@@ -59,11 +84,25 @@ pub(super) trait Decode: TableColumns {
         Ok(())
     }
 
-    /// Turns provisional ids into final ones.
-    fn remap(&mut self, maps: &Remaps);
+    /// Shows the columns that name something.
+    fn visit_names(&mut self, names: &mut impl NameColumns);
 
     /// This table among all.
-    fn of(tables: &mut Tables) -> &mut Self;
+    fn of(tables: &Tables) -> &Self;
+    /// This table among all, to be changed.
+    fn of_mut(tables: &mut Tables) -> &mut Self;
+}
+
+macro_rules! among_tables {
+    ($field:ident) => {
+        fn of(tables: &Tables) -> &Self {
+            &tables.$field
+        }
+
+        fn of_mut(tables: &mut Tables) -> &mut Self {
+            &mut tables.$field
+        }
+    };
 }
 
 fn require(holds: bool, reason: Reason, column: &'static str) -> Result<(), Refusal> {
@@ -212,14 +251,12 @@ impl Decode for Declarations {
         }
     }
 
-    fn remap(&mut self, maps: &Remaps) {
-        maps.persons(&mut self.person);
-        maps.labels(self.enterprise.iter_mut().flatten());
+    fn visit_names(&mut self, names: &mut impl NameColumns) {
+        names.persons(&mut self.person);
+        names.labels_if(&mut self.enterprise);
     }
 
-    fn of(tables: &mut Tables) -> &mut Self {
-        &mut tables.declarations
-    }
+    among_tables!(declarations);
 }
 
 impl Decode for Checkins {
@@ -236,14 +273,12 @@ impl Decode for Checkins {
         }
     }
 
-    fn remap(&mut self, maps: &Remaps) {
-        maps.persons(&mut self.person);
-        maps.labels(self.enterprise.iter_mut().flatten());
+    fn visit_names(&mut self, names: &mut impl NameColumns) {
+        names.persons(&mut self.person);
+        names.labels_if(&mut self.enterprise);
     }
 
-    fn of(tables: &mut Tables) -> &mut Self {
-        &mut tables.checkins
-    }
+    among_tables!(checkins);
 }
 
 impl Decode for Cases {
@@ -267,13 +302,11 @@ impl Decode for Cases {
         require(row.outcome.is_some() == dated, Reason::OutcomePair, "outcome_at")
     }
 
-    fn remap(&mut self, maps: &Remaps) {
-        maps.persons(&mut self.person);
+    fn visit_names(&mut self, names: &mut impl NameColumns) {
+        names.persons(&mut self.person);
     }
 
-    fn of(tables: &mut Tables) -> &mut Self {
-        &mut tables.cases
-    }
+    among_tables!(cases);
 }
 
 impl Decode for Quarantines {
@@ -293,13 +326,11 @@ impl Decode for Quarantines {
         interval(row.started_at, row.ended_at, "ended_at")
     }
 
-    fn remap(&mut self, maps: &Remaps) {
-        maps.persons(&mut self.person);
+    fn visit_names(&mut self, names: &mut impl NameColumns) {
+        names.persons(&mut self.person);
     }
 
-    fn of(tables: &mut Tables) -> &mut Self {
-        &mut tables.quarantines
-    }
+    among_tables!(quarantines);
 }
 
 impl Decode for Contacts {
@@ -321,14 +352,12 @@ impl Decode for Contacts {
         require(row.duration_s > 0, Reason::ZeroDuration, "duration_s")
     }
 
-    fn remap(&mut self, maps: &Remaps) {
-        maps.persons(&mut self.person_a);
-        maps.persons(&mut self.person_b);
+    fn visit_names(&mut self, names: &mut impl NameColumns) {
+        names.persons(&mut self.person_a);
+        names.persons(&mut self.person_b);
     }
 
-    fn of(tables: &mut Tables) -> &mut Self {
-        &mut tables.contacts
-    }
+    among_tables!(contacts);
 }
 
 impl Decode for Stays {
@@ -350,14 +379,12 @@ impl Decode for Stays {
         interval(row.entered_at, row.left_at, "left_at")
     }
 
-    fn remap(&mut self, maps: &Remaps) {
-        maps.persons(&mut self.person);
-        maps.places(&mut self.place);
+    fn visit_names(&mut self, names: &mut impl NameColumns) {
+        names.persons(&mut self.person);
+        names.places(&mut self.place);
     }
 
-    fn of(tables: &mut Tables) -> &mut Self {
-        &mut tables.stays
-    }
+    among_tables!(stays);
 }
 
 impl Decode for RiskAreas {
@@ -377,11 +404,9 @@ impl Decode for RiskAreas {
         interval(row.listed_at, row.delisted_at, "delisted_at")
     }
 
-    fn remap(&mut self, _maps: &Remaps) {}
+    fn visit_names(&mut self, _names: &mut impl NameColumns) {}
 
-    fn of(tables: &mut Tables) -> &mut Self {
-        &mut tables.risk_areas
-    }
+    among_tables!(risk_areas);
 }
 
 impl Decode for Tests {
@@ -401,13 +426,11 @@ impl Decode for Tests {
         require(row.sampled_at <= row.resulted_at, Reason::ResultBeforeSample, "resulted_at")
     }
 
-    fn remap(&mut self, maps: &Remaps) {
-        maps.persons(&mut self.person);
+    fn visit_names(&mut self, names: &mut impl NameColumns) {
+        names.persons(&mut self.person);
     }
 
-    fn of(tables: &mut Tables) -> &mut Self {
-        &mut tables.tests
-    }
+    among_tables!(tests);
 }
 
 impl Decode for Whitelist {
@@ -427,14 +450,12 @@ impl Decode for Whitelist {
         interval(row.from_at, row.until_at, "until_at")
     }
 
-    fn remap(&mut self, maps: &Remaps) {
-        maps.persons(&mut self.person);
-        maps.labels(self.reason.iter_mut());
+    fn visit_names(&mut self, names: &mut impl NameColumns) {
+        names.persons(&mut self.person);
+        names.labels(&mut self.reason);
     }
 
-    fn of(tables: &mut Tables) -> &mut Self {
-        &mut tables.whitelist
-    }
+    among_tables!(whitelist);
 }
 
 impl Decode for Findings {
@@ -448,13 +469,11 @@ impl Decode for Findings {
         interval(row.found_at, row.lifted_at, "lifted_at")
     }
 
-    fn remap(&mut self, maps: &Remaps) {
-        maps.persons(&mut self.person);
+    fn visit_names(&mut self, names: &mut impl NameColumns) {
+        names.persons(&mut self.person);
     }
 
-    fn of(tables: &mut Tables) -> &mut Self {
-        &mut tables.findings
-    }
+    among_tables!(findings);
 }
 
 impl Decode for Reviews {
@@ -475,11 +494,9 @@ impl Decode for Reviews {
         interval(row.filed_at, row.decided_at, "decided_at")
     }
 
-    fn remap(&mut self, maps: &Remaps) {
-        maps.persons(&mut self.person);
+    fn visit_names(&mut self, names: &mut impl NameColumns) {
+        names.persons(&mut self.person);
     }
 
-    fn of(tables: &mut Tables) -> &mut Self {
-        &mut tables.reviews
-    }
+    among_tables!(reviews);
 }

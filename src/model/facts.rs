@@ -15,6 +15,7 @@ use super::flat::{Element, Flat, Keep, Visitor};
 use super::ids::{LabelId, Origin, PersonId, PlaceId, Region};
 use super::optional::Optional;
 use super::time::Timestamp;
+use crate::limits::ROWS_PER_TASK;
 
 macro_rules! tables {
     ($($(#[$doc:meta])* $columns:ident of $row:ident {
@@ -96,6 +97,11 @@ macro_rules! tables {
                 Ok(())
             }
 
+            fn write_columns(&self, bytes: &mut Vec<u8>) {
+                bytes.extend_from_slice(self.id.bytes());
+                $(bytes.extend_from_slice(self.$field.bytes());)+
+            }
+
             fn is_even(&self) -> bool {
                 true $(&& self.$field.len() == self.id.len())+
             }
@@ -134,6 +140,8 @@ pub trait TableColumns: Default + Send + Sync {
     /// # Errors
     /// The visitor's first.
     fn visit<V: Visitor>(&mut self, visitor: &mut V) -> Result<(), V::Error>;
+    /// Appends the bytes of every column, in the order in which [`Self::visit`] shows them.
+    fn write_columns(&self, bytes: &mut Vec<u8>);
     /// Whether all columns are of one length.
     fn is_even(&self) -> bool;
 
@@ -174,7 +182,12 @@ fn scatter<T: Element>(column: &mut Flat<T>, cluster_of: &[u16], begins: &[u32])
 }
 
 fn gather<T: Element>(column: &mut Flat<T>, order: &[u32]) {
-    *column = order.par_iter().map(|&row| column[row as usize]).collect();
+    let value = |&row: &u32| column[row as usize];
+    *column = if order.len() <= ROWS_PER_TASK {
+        order.iter().map(value).collect()
+    } else {
+        order.par_iter().map(value).collect()
+    };
 }
 
 tables! {

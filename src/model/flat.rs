@@ -205,7 +205,10 @@ impl<T: Element> Flat<T> {
         };
         // SAFETY: the bytes are there as long as `bytes` is, begin where a `Bits` may (alignments are equal), and any are one.
         let bits: &[T::Bits] = unsafe { slice::from_raw_parts(start.cast().as_ptr(), len) };
-        let all_values = bits.par_chunks(VALUES_PER_TASK).all(|bits| bits.iter().all(|&bits| T::is_value(bits)));
+        let are_values = |bits: &[T::Bits]| bits.iter().all(|&bits| T::is_value(bits));
+        // To wake the pool costs more than a look at a few.
+        let all_values =
+            if len <= VALUES_PER_TASK { are_values(bits) } else { bits.par_chunks(VALUES_PER_TASK).all(are_values) };
         if !all_values {
             return Err(Misfit::Value);
         }
