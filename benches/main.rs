@@ -3,6 +3,7 @@
 //! Here on the shipped data, to see whether a change helped; `city` and `live` on generated ones of any size (`scripts/bench`).
 
 mod city;
+mod feed;
 mod intern;
 mod live;
 mod load;

@@ -309,7 +309,7 @@ fn of_one_id_the_last_file_wins_and_an_invalid_row_never() {
 }
 
 /// Dirt under the id of one of the world's rows; `None` where dirt has no id, or the table no row.
-fn with_id_of(mut dirt: Dirt, world: &World, draw: &mut Draw) -> Option<Dirt> {
+pub fn with_id_of(mut dirt: Dirt, world: &World, draw: &mut Draw) -> Option<Dirt> {
     let rows = world.cells(dirt.table);
     let DirtyRow::Cells(cells) = &mut dirt.row else { return None };
     if dirt.id.is_none() || rows.is_empty() {

@@ -7,6 +7,7 @@ mod cache;
 mod city;
 mod cli;
 mod compare;
+mod feed;
 mod follow;
 mod golden;
 mod loading;

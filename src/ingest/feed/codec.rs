@@ -278,10 +278,10 @@ fn read_names(rest: &mut &[u8], kind: ColumnType) -> Result<Tokens, BatchError> 
 fn write_number(number: usize, bytes: &mut Vec<u8>) {
     let mut left = number;
     while left >= 0x80 {
-        bytes.push((left & 0x7F) as u8 | 0x80);
+        bytes.push(left.to_le_bytes()[0] | 0x80);
         left >>= 7;
     }
-    bytes.push(left as u8);
+    bytes.push(left.to_le_bytes()[0]);
 }
 
 fn read_number(rest: &mut &[u8]) -> Result<usize, BatchError> {

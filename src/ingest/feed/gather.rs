@@ -37,7 +37,7 @@ pub(super) struct Gather<'s, 'a> {
     messages: Order,
 }
 
-type Settle = fn(Sent<'_>, Source<'_>, &Interners, &mut Batch);
+type Settle = fn(&Sent<'_>, Source<'_>, &Interners, &mut Batch);
 
 /// By table.
 const SETTLE: [Settle; Table::ALL.len()] = [
@@ -101,7 +101,7 @@ impl<'s, 'a> Gather<'s, 'a> {
         let interners = Interners::default();
         for (sent, settle) in self.tables.iter_mut().zip(SETTLE) {
             if !sent.upserts.is_empty() || !sent.deletes.is_empty() {
-                settle(take(sent), self.source, &interners, &mut batch);
+                settle(&take(sent), self.source, &interners, &mut batch);
             }
         }
         (batch.persons, batch.places, batch.labels) = name_all(interners, &mut batch.upserts);
@@ -111,14 +111,14 @@ impl<'s, 'a> Gather<'s, 'a> {
 }
 
 /// Adds what was sent of one table to a batch.
-fn settle<C: Decode>(sent: Sent<'_>, source: Source<'_>, interners: &Interners, batch: &mut Batch) {
+fn settle<C: Decode>(sent: &Sent<'_>, source: Source<'_>, interners: &Interners, batch: &mut Batch) {
     let mut unknown = BTreeSet::new();
     let (mut part, kept) = take_objects::<C>(&sent.upserts, (source.number, source.name), interners, &mut unknown);
     if !unknown.is_empty() {
         batch.unknown.insert(C::TABLE, unknown);
     }
     let orders: Vec<Order> = kept.iter().map(|&record| sent.upsert_orders[record as usize]).collect();
-    let deletes = ids_to_delete(C::TABLE, &sent, source, interners, &mut part.rejections);
+    let deletes = ids_to_delete(C::TABLE, sent, source, interners, &mut part.rejections);
     let gone = last_words(&mut part.rows, &orders, &deletes);
     *C::of_mut(&mut batch.upserts) = part.rows;
     batch.deletes.extend(gone.into_iter().map(|id| (C::TABLE, id)));

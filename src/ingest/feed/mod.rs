@@ -7,7 +7,8 @@
 //! Invariants: a message is a fact, a tick, a tombstone or refused, never lost; in a [`Batch`] an id is in a table's upserts or
 //! among its deletes, once, so that all deletes and then all upserts are what the messages say one after the other.
 //!
-//! Cost: one thread; some 0.7 µs a message, and 20 µs a batch. Runs may be decoded side by side, if they are used in order.
+//! Cost: one thread; some 1.4 µs a message of ours and 2.5 µs one of Debezium's in runs of a thousand, 13 µs a run of one
+//! (`benches/feed.rs`, a core of 2.4 GHz). Runs may be decoded side by side, if they are used in order.
 
 mod batch;
 mod codec;
