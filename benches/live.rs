@@ -200,7 +200,8 @@ fn touched(bencher: divan::Bencher<'_, '_>, people: usize) {
 fn all(bencher: divan::Bencher<'_, '_>) {
     bencher.bench(|| {
         let Followed { live, program, current, .. } = &mut *live();
-        current.follow_all(live, program).len()
+        let at = current.at();
+        current.follow_all(live, program, at).len()
     });
 }
 

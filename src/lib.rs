@@ -65,6 +65,7 @@ pub mod cache;
 pub mod cli;
 pub mod compare;
 pub mod diff;
+pub mod engine;
 pub mod evaluate;
 pub mod explain;
 pub mod facts;

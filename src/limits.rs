@@ -40,6 +40,8 @@ pub const PEOPLE_PER_TASK: usize = 4_096;
 pub const PEOPLE_PER_TOUCHED_MIN: usize = 24;
 /// People touched by a change that one task of the pool evaluates.
 pub const TOUCHED_PER_TASK: usize = 256;
+/// Most bytes of a feed read at once: what is waiting becomes one step.
+pub const FEED_BLOCK_BYTES: usize = 1 << 18;
 /// Longest group of payloads that the journal takes at once, in bytes; what a damaged length can make it read.
 pub const JOURNAL_FRAME_BYTES_MAX: usize = 1 << 26;
 /// Bytes after which a segment of the journal is followed by another one: one is in memory while it is replayed.

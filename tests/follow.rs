@@ -210,7 +210,7 @@ fn follow(seed: u64, history: &History, from_nothing: bool, mut program: Program
         follower.tell(&flips);
         if draw.chance(5) {
             program = rules::random(draw.next());
-            flips = follower.current.follow_all(&mut follower.live, &program);
+            flips = follower.current.follow_all(&mut follower.live, &program, at);
             follower.tell(&flips);
         }
         follower.check(seed, step, &history.standing(&standing), &program, at);

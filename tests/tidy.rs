@@ -18,6 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cache", &["facts", "ingest", "model"]),
     ("evaluate", &["facts", "limits", "model", "rules"]),
     ("diff", &["evaluate", "facts", "limits", "model", "rules"]),
+    ("engine", &["diff", "evaluate", "facts", "ingest", "journal", "model", "rules"]),
     ("sinks", &["diff", "evaluate", "facts", "intern", "limits", "model", "rules"]),
     ("explain", &["limits", "model", "rules"]),
     ("generate", &["limits", "model", "sinks"]),

@@ -186,7 +186,9 @@ fn merge<'a>(
     }
 }
 
-fn is_change(change: &Change<'_>, with_reasons: bool, lists: &ReasonLists) -> bool {
+/// Whether colours differ, or with `with_reasons` at least the sets of reasons.
+#[must_use]
+pub fn is_change(change: &Change<'_>, with_reasons: bool, lists: &ReasonLists) -> bool {
     let colour = |state: State| state.map(|(colour, _)| colour);
     colour(change.before) != colour(change.after) || (with_reasons && reasons_differ(change, lists))
 }

@@ -90,16 +90,26 @@ impl Current {
         let touched = self.touch(live, program, &dirt);
         self.touched = touched.len();
         if is_wave(touched.len(), live.facts().people) {
-            return self.follow_all(live, program);
+            return self.follow_all(live, program, at);
         }
         self.evaluate(live.facts(), program, &touched)
     }
 
     /// Evaluates everybody, under a program that may be another one than before. Gives whose codes differ, by person.
-    pub fn follow_all(&mut self, live: &mut LiveFacts, program: &Program) -> Vec<Flip> {
-        let before = std::mem::replace(self, Self::new(live, program, self.at));
+    ///
+    /// # Panics
+    /// If `at` is before the instant of the codes: time goes one way.
+    pub fn follow_all(&mut self, live: &mut LiveFacts, program: &Program, at: Timestamp) -> Vec<Flip> {
+        assert!(at >= self.at, "time goes one way");
+        let before = std::mem::replace(self, Self::new(live, program, at));
         let flips = before.codes.flips(&self.codes).into_iter();
         flips.map(|(person, before, after)| Flip { person, before, after }).collect()
+    }
+
+    /// When time alone may change a code, if ever; sometimes a little too early.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.timers.peek().map(|Reverse((due, _))| *due)
     }
 
     /// Brings the strata up to date. Gives whose codes may differ, ascending; or so many of them that everybody is to be

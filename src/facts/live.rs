@@ -274,6 +274,14 @@ impl LiveFacts {
         LabelId::from_index(self.facts.names.labels.intern(text))
     }
 
+    /// Puts names that came late in the order of bytes, which outputs want. Cost: a merge of all names with the late ones.
+    pub fn sort_names(&mut self) {
+        let names = &mut self.facts.names;
+        names.persons.sort();
+        names.places.sort();
+        names.labels.sort();
+    }
+
     fn touch(&mut self, persons: impl IntoIterator<Item = PersonId>) {
         for person in persons {
             self.facts.moved.insert(person.index());

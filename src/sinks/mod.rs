@@ -6,12 +6,14 @@
 //! Invariant: a run that fails or is interrupted before its outputs stand leaves the final names as they were, and no file
 //! of its own. (Only the system can fail the renames that follow; those before the failure stay.)
 
+mod appended;
 mod batches;
 mod destination;
 mod format;
 mod parquet;
 mod staged;
 
+pub use appended::Appended;
 pub use batches::{change_batches, code_batches, rejection_batches};
 pub use destination::Destination;
 pub use format::{OutputFormat, write_batches};

@@ -11,11 +11,13 @@
 //! (`benches/feed.rs`, a core of 2.4 GHz). Runs may be decoded side by side, if they are used in order.
 
 mod batch;
+mod blocks;
 mod codec;
 mod gather;
 mod message;
 
 pub use batch::Batch;
+pub use blocks::{Block, Blocks};
 pub use codec::BatchError;
 
 use gather::Gather;

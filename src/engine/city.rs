@@ -1,0 +1,203 @@
+//! Facts, rules, time and codes: what records change, and what they change it to.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::EngineError;
+use super::record::{Offset, Record, Rules, Word};
+use crate::diff::{self, Change};
+use crate::evaluate::{self, Codes, Current, Flip};
+use crate::facts::{Facts, LiveFacts, Names};
+use crate::journal::Position;
+use crate::model::published::ReasonLists;
+use crate::model::{Code, Timestamp};
+use crate::rules::Program;
+
+/// What a record changed.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The record's position.
+    pub position: Position,
+    /// T.
+    pub as_of: Timestamp,
+    /// Rows refused with it: lines of NDJSON.
+    pub refused: Vec<u8>,
+    flips: Vec<Flip>,
+    /// Rules before and after.
+    rules: [Arc<Program>; 2],
+}
+
+/// A city at a position of its journal.
+pub struct City {
+    position: Position,
+    as_of: Timestamp,
+    live: LiveFacts,
+    /// The rules in force, and as they were given; none before the first record.
+    rules: Option<(Arc<Program>, Rules)>,
+    /// Codes at the position; nothing while records are absorbed only.
+    current: Option<Current>,
+    offsets: BTreeMap<String, Offset>,
+}
+
+impl City {
+    /// Before the first record.
+    #[must_use]
+    pub(super) fn new(facts: Facts) -> Self {
+        Self {
+            position: Position(0),
+            as_of: Timestamp::EARLIEST,
+            live: LiveFacts::new(facts),
+            rules: None,
+            current: None,
+            offsets: BTreeMap::new(),
+        }
+    }
+
+    /// Position of the record that was applied last.
+    #[must_use]
+    pub const fn position(&self) -> Position {
+        self.position
+    }
+
+    /// T.
+    #[must_use]
+    pub const fn as_of(&self) -> Timestamp {
+        self.as_of
+    }
+
+    /// The rules in force; none before the first record.
+    #[must_use]
+    pub fn program(&self) -> Option<&Program> {
+        self.rules.as_ref().map(|(program, _)| &**program)
+    }
+
+    /// The rules in force, as they were given; none before the first record.
+    #[must_use]
+    pub fn rules(&self) -> Option<&Rules> {
+        self.rules.as_ref().map(|(_, rules)| rules)
+    }
+
+    /// The facts.
+    #[must_use]
+    pub const fn facts(&self) -> &Facts {
+        self.live.facts()
+    }
+
+    /// Everybody's code, unless records were absorbed only.
+    #[must_use]
+    pub fn codes(&self) -> Option<&Codes> {
+        self.current.as_ref().map(Current::codes)
+    }
+
+    /// How far a source has been read.
+    #[must_use]
+    pub fn offset(&self, source: &str) -> Option<&Offset> {
+        self.offsets.get(source)
+    }
+
+    /// When time alone may change a code, if ever.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.current.as_ref().and_then(Current::next_due)
+    }
+
+    /// Whether everybody's code is what a recompute gives, to the last bit. Cost: a recompute.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let (Some(program), Some(codes)) = (self.program(), self.codes()) else { return self.rules.is_none() };
+        evaluate::recompute(self.facts(), program, self.as_of).iter().eq(codes.iter())
+    }
+
+    /// Puts names that came late in the order of bytes, which outputs want.
+    pub fn sort_names(&mut self) {
+        self.live.sort_names();
+    }
+
+    /// Applies a record without looking at codes: the outcome changes none.
+    ///
+    /// # Errors
+    /// A rule set that is none; a first record that does not begin.
+    pub(super) fn absorb(&mut self, position: Position, record: Record) -> Result<Outcome, EngineError> {
+        let before = self.rules.as_ref().map(|(program, _)| Arc::clone(program));
+        self.current = None;
+        self.position = position;
+        self.as_of = self.as_of.max(record.as_of);
+        if let Some(offset) = record.source {
+            self.offsets.insert(offset.source.clone(), offset);
+        }
+        match record.word {
+            Word::Begin(begin) => self.enact(position, begin.rules)?,
+            Word::Rules(rules) => self.enact(position, rules)?,
+            Word::Facts(batch) => {
+                let batch = *batch;
+                for (table, id) in batch.deletes {
+                    self.live.delete(table, id);
+                }
+                let names = Names { persons: batch.persons, places: batch.places, labels: batch.labels };
+                self.live.absorb(&batch.upserts, &names);
+            }
+            Word::Time => {}
+        }
+        let (program, _) = self.rules.as_ref().ok_or(EngineError::NoBeginning)?;
+        let rules = [before.unwrap_or_else(|| Arc::clone(program)), Arc::clone(program)];
+        Ok(Outcome { position, as_of: self.as_of, refused: record.refused, flips: Vec::new(), rules })
+    }
+
+    fn enact(&mut self, position: Position, rules: Rules) -> Result<(), EngineError> {
+        let program = Program::parse(&rules.path, &rules.text);
+        let program = program.map_err(|cause| EngineError::Rules { position, cause })?;
+        self.rules = Some((Arc::new(program), rules));
+        Ok(())
+    }
+
+    /// Computes everybody's code, if records were absorbed only.
+    pub(super) fn evaluate(&mut self) {
+        if let (None, Some((program, _))) = (&self.current, &self.rules) {
+            self.current = Some(Current::new(&mut self.live, program, self.as_of));
+        }
+    }
+
+    /// Applies a record. The codes are those at the position before; there are none before the first.
+    ///
+    /// # Errors
+    /// A rule set that is none; a first record that does not begin.
+    pub(super) fn apply(&mut self, position: Position, record: Record) -> Result<Outcome, EngineError> {
+        let replaces_rules = matches!(record.word, Word::Begin(_) | Word::Rules(_));
+        let current = self.current.take();
+        let mut outcome = self.absorb(position, record)?;
+        let ([_, program], live, at) = (&outcome.rules, &mut self.live, self.as_of);
+        outcome.flips = match current {
+            Some(mut current) => {
+                let follow = if replaces_rules { Current::follow_all } else { Current::follow };
+                let flips = follow(&mut current, live, program, at);
+                self.current = Some(current);
+                flips
+            }
+            None => {
+                let current = self.current.insert(Current::new(live, program, at));
+                let first = current.codes().iter();
+                first.map(|(person, code)| Flip { person, before: None, after: Some(code) }).collect()
+            }
+        };
+        Ok(outcome)
+    }
+
+    /// What an outcome changed, in the order of persons' bytes: where colours differ, and with `with_reasons` also where only
+    /// reasons do. `lists` numbers the lists of reasons.
+    #[must_use]
+    pub fn changes(&self, outcome: &Outcome, with_reasons: bool, lists: &mut ReasonLists) -> Vec<Change<'_>> {
+        let [before, after] = &outcome.rules;
+        let names = &self.facts().names;
+        let mut state = |program: &Program, code: Option<Code>| {
+            code.map(|code| (code.colour, diff::number_mask(program, code.reasons, lists)))
+        };
+        let mut changes: Vec<Change<'_>> = Vec::with_capacity(outcome.flips.len());
+        for flip in &outcome.flips {
+            let (person, before) = (names.person(flip.person), state(before, flip.before));
+            changes.push(Change { person, before, after: state(after, flip.after) });
+        }
+        changes.retain(|change| diff::is_change(change, with_reasons, lists));
+        changes.sort_unstable_by_key(|change| change.person);
+        changes
+    }
+}
