@@ -78,5 +78,6 @@ pub mod limits;
 pub mod model;
 pub mod nightly;
 pub mod rules;
+pub mod run;
 pub mod sinks;
 pub mod whatif;

@@ -42,6 +42,10 @@ pub const PEOPLE_PER_TOUCHED_MIN: usize = 24;
 pub const TOUCHED_PER_TASK: usize = 256;
 /// Most bytes of a feed read at once: what is waiting becomes one step.
 pub const FEED_BLOCK_BYTES: usize = 1 << 18;
+/// Most blocks of a feed that are decoded and not applied yet.
+pub const FEED_BLOCKS_PENDING_MAX: usize = 4;
+/// Longest time, in milliseconds, until an idle run looks at the clock: so late may a change be that time alone makes.
+pub const TIMER_MILLIS_MAX: u64 = 100;
 /// Longest group of payloads that the journal takes at once, in bytes; what a damaged length can make it read.
 pub const JOURNAL_FRAME_BYTES_MAX: usize = 1 << 26;
 /// Bytes after which a segment of the journal is followed by another one: one is in memory while it is replayed.

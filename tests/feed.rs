@@ -45,7 +45,7 @@ fn rows_of_batch(batch: &Batch) -> Vec<(Table, Vec<Cell>)> {
 }
 
 /// What is sent.
-enum Says {
+pub enum Says {
     /// A row, as a line of its table's file; with its cells, if it is valid.
     Row(Table, Vec<u8>, Option<Vec<Cell>>),
     /// A delete of what this row's `id` says, which is that or at fault.
@@ -59,7 +59,7 @@ enum Says {
 
 /// A message around a row.
 #[derive(Clone, Copy, Debug)]
-enum Form {
+pub enum Form {
     Plain,
     Debezium,
     Wrapped,
@@ -105,7 +105,7 @@ fn line_of(table: Table, content: &Content, draw: &mut Draw) -> Vec<u8> {
 }
 
 /// Rows of two worlds under the same ids, sent again, deleted, and dirt among them.
-fn history(seed: u64, draw: &mut Draw) -> Vec<Says> {
+pub fn history(seed: u64, draw: &mut Draw) -> Vec<Says> {
     let versions = [World::random(seed), World::random(seed.wrapping_mul(31).wrapping_add(5))];
     let mut says = Vec::new();
     for (table, row) in versions.iter().flat_map(rows_of_world) {
@@ -148,7 +148,7 @@ fn rows_of_world(world: &World) -> Vec<(Table, Vec<Cell>)> {
     Table::ALL.into_iter().flat_map(|table| world.cells(table).into_iter().map(move |row| (table, row))).collect()
 }
 
-fn feed_of(says: &[Says], forms: &[Form], draw: &mut Draw) -> Vec<Vec<u8>> {
+pub fn feed_of(says: &[Says], forms: &[Form], draw: &mut Draw) -> Vec<Vec<u8>> {
     let mut line = |says: &Says| {
         let form = draw.pick(forms);
         match says {

@@ -12,6 +12,7 @@ mod follow;
 mod golden;
 mod loading;
 mod outputs;
+mod run;
 mod tidy;
 mod whatif;
 mod worlds;

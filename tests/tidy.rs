@@ -24,6 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("generate", &["limits", "model", "sinks"]),
     ("compare", &["diff", "ingest", "model", "sinks"]),
     ("whatif", &["diff", "evaluate", "facts", "limits", "model", "rules"]),
+    ("run", &["cache", "engine", "evaluate", "facts", "ingest", "journal", "limits", "model", "rules", "sinks"]),
     ("nightly", &["cache", "diff", "evaluate", "facts", "ingest", "model", "rules", "sinks"]),
 ];
 

@@ -39,6 +39,10 @@ pub(super) enum Command {
     Explain(ExplainArgs),
     /// Say who would change under other rules or listings, before anyone signs them
     Whatif(WhatifArgs),
+    /// Follow feeds of facts: journal them, and tell each changed code
+    Run(RunArgs),
+    /// Replay a store and compare its codes with those of a full recompute
+    Verify(VerifyArgs),
     /// Make a city that nobody lives in, of any size, as Parquet
     Generate(GenerateArgs),
     /// Look at rule sets: list, show, check, diff
@@ -185,6 +189,76 @@ pub(super) struct WhatifArgs {
     /// Print one JSON object instead of the summary
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// What moves time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ClockArg {
+    /// The clock on the wall
+    Wall,
+    /// Messages `{"as_of": "..."}` in the feeds
+    Feed,
+}
+
+/// Which store, and the facts that it began from.
+#[derive(Args, Debug)]
+pub(super) struct StoreArgs {
+    /// Directory of the journal, the changes and the rejections; made if it is not there
+    #[arg(long, value_name = "DIR", default_value = "sanma-data")]
+    pub(super) store: PathBuf,
+    /// Directory of facts from before the store began, as of `sanma recompute`; the same ones at every start
+    #[arg(long, value_name = "DIR")]
+    pub(super) data: Option<PathBuf>,
+    /// Threads to use; as many as there are processors if left out
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) threads: Option<u16>,
+}
+
+/// What was typed after `sanma run`.
+#[derive(Args, Debug)]
+pub(super) struct RunArgs {
+    /// The store.
+    #[command(flatten)]
+    pub(super) store: StoreArgs,
+    /// A jurisdiction, a set's name or a file. A new store begins with hangzhou; a store that there is keeps its rules if this
+    /// is left out, and recomputes everybody under these if they are others
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(super) rules: Option<String>,
+    /// What moves time
+    #[arg(long, value_enum, default_value = "wall")]
+    pub(super) clock: ClockArg,
+    /// With --clock feed, the instant at which a new store begins, or to which time is moved first
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    pub(super) as_of: Option<Timestamp>,
+    /// File of changes, or - for standard output, where only what changes from now on is told; <store>/changes.ndjson if left out
+    #[arg(long, value_name = "FILE")]
+    pub(super) changes: Option<PathBuf>,
+    /// With --changes -, tell again what changed after this position
+    #[arg(long, value_name = "POSITION", requires = "changes")]
+    pub(super) from: Option<u64>,
+    /// Count a change of reasons alone as a change
+    #[arg(long)]
+    pub(super) reasons: bool,
+    /// Directory for everybody's code when the run ends
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// Format of those codes
+    #[arg(long, value_enum, default_value = "parquet", requires = "out")]
+    pub(super) format: FormatArg,
+    /// Print one JSON object about the run on standard error instead of lines
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Files of messages (NDJSON), one after the other; - or none is standard input
+    #[arg(value_name = "FEED")]
+    pub(super) feeds: Vec<PathBuf>,
+}
+
+/// What was typed after `sanma verify`.
+#[derive(Args, Debug)]
+pub(super) struct VerifyArgs {
+    /// The store.
+    #[command(flatten)]
+    pub(super) store: StoreArgs,
 }
 
 /// What was typed after `sanma generate`.

@@ -10,6 +10,7 @@ mod generate;
 mod progress;
 mod recompute;
 pub mod rules;
+mod run;
 mod summary;
 mod whatif;
 
@@ -101,7 +102,7 @@ pub fn main() -> ExitCode {
     crate::ingest::quiet_decoders();
     let stdout = std::io::stdout();
     let styled = stdout.is_terminal();
-    let mut out = BufWriter::new(stdout.lock());
+    let mut out = BufWriter::new(stdout);
     let done = dispatch(&cli.command, styled, &mut out).and_then(|()| Ok(out.flush()?));
     let (code, message) = match done {
         Ok(()) | Err(Failure::BrokenPipe) => return ExitCode::SUCCESS,
@@ -115,8 +116,11 @@ pub fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-fn dispatch(command: &Command, styled: bool, out: &mut dyn Write) -> Result<(), Failure> {
-    if matches!(command, Command::Recompute(_) | Command::Diff(_) | Command::Whatif(_) | Command::Generate(_)) {
+fn dispatch(command: &Command, styled: bool, out: &mut (dyn Write + Send)) -> Result<(), Failure> {
+    if matches!(
+        command,
+        Command::Recompute(_) | Command::Diff(_) | Command::Whatif(_) | Command::Generate(_) | Command::Run(_)
+    ) {
         progress::catch_interrupts();
     }
     match command {
@@ -125,6 +129,8 @@ fn dispatch(command: &Command, styled: bool, out: &mut dyn Write) -> Result<(), 
         Command::Explain(args) => explain::run(args, out),
         Command::Whatif(args) => whatif::run(args, out),
         Command::Generate(args) => generate::run(args, out),
+        Command::Run(args) => run::run(args, out),
+        Command::Verify(args) => run::verify(args, out),
         Command::Rules { command } => match rules::run(command, config::now(), styled, out) {
             Ok(true) => Ok(()),
             Ok(false) => Err(Failure::Told),

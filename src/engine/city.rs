@@ -10,7 +10,7 @@ use crate::evaluate::{self, Codes, Current, Flip};
 use crate::facts::{Facts, LiveFacts, Names};
 use crate::journal::Position;
 use crate::model::published::ReasonLists;
-use crate::model::{Code, Timestamp};
+use crate::model::{Code, Table, Timestamp};
 use crate::rules::Program;
 
 /// What a record changed.
@@ -81,6 +81,12 @@ impl City {
     #[must_use]
     pub const fn facts(&self) -> &Facts {
         self.live.facts()
+    }
+
+    /// Number of rows in a table.
+    #[must_use]
+    pub fn rows_of(&self, table: Table) -> usize {
+        self.live.rows_of(table)
     }
 
     /// Everybody's code, unless records were absorbed only.
@@ -166,18 +172,15 @@ impl City {
         let current = self.current.take();
         let mut outcome = self.absorb(position, record)?;
         let ([_, program], live, at) = (&outcome.rules, &mut self.live, self.as_of);
-        outcome.flips = match current {
-            Some(mut current) => {
-                let follow = if replaces_rules { Current::follow_all } else { Current::follow };
-                let flips = follow(&mut current, live, program, at);
-                self.current = Some(current);
-                flips
-            }
-            None => {
-                let current = self.current.insert(Current::new(live, program, at));
-                let first = current.codes().iter();
-                first.map(|(person, code)| Flip { person, before: None, after: Some(code) }).collect()
-            }
+        outcome.flips = if let Some(mut current) = current {
+            let follow = if replaces_rules { Current::follow_all } else { Current::follow };
+            let flips = follow(&mut current, live, program, at);
+            self.current = Some(current);
+            flips
+        } else {
+            let current = self.current.insert(Current::new(live, program, at));
+            let first = current.codes().iter();
+            first.map(|(person, code)| Flip { person, before: None, after: Some(code) }).collect()
         };
         Ok(outcome)
     }

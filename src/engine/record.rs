@@ -125,6 +125,9 @@ fn json(value: &impl Serialize) -> Vec<u8> {
 
 impl Record {
     /// As bytes, which [`Self::decode`] takes.
+    ///
+    /// # Panics
+    /// If the source's name is of 4 GB.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let (kind, body) = match &self.word {

@@ -3,10 +3,15 @@
 //! The one idea: a table is `<table>.<format>` or a folder `<table>/` of such files; their order is by path, so that
 //! "the last row wins" has one meaning on every machine.
 
-use std::fs;
+use std::fs::{self, File};
+use std::hash::Hasher as _;
+use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
-use super::error::IngestError;
+use rayon::prelude::*;
+use twox_hash::XxHash3_64;
+
+use super::error::{IngestError, Place};
 use crate::model::Table;
 
 /// Format of a file.
@@ -74,6 +79,35 @@ pub struct Layout {
     pub files: Vec<SourceFile>,
     /// Entries that look like a table but are none, in words.
     pub warnings: Vec<String>,
+}
+
+impl Layout {
+    /// A digest of the files' tables, names and content: equal for equal data, wherever they are. Cost: a read of all files.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn fingerprint(&self) -> Result<String, IngestError> {
+        let digest = |file: &SourceFile| -> io::Result<u64> {
+            let mut hasher = XxHash3_64::new();
+            hasher.write(format!("{}\0{}\0", file.table.name(), file.name).as_bytes());
+            let mut reader = File::open(&file.path).map(|opened| BufReader::with_capacity(1 << 20, opened))?;
+            loop {
+                let read = reader.fill_buf()?;
+                if read.is_empty() {
+                    return Ok(hasher.finish());
+                }
+                hasher.write(read);
+                let length = read.len();
+                reader.consume(length);
+            }
+        };
+        let digest = |file: &SourceFile| {
+            digest(file).map_err(|cause| IngestError::Io { path: file.path.clone(), place: Place::Whole, cause })
+        };
+        let digests: Vec<u64> = self.files.par_iter().map(digest).collect::<Result<_, _>>()?;
+        let bytes: Vec<u8> = digests.into_iter().flat_map(u64::to_le_bytes).collect();
+        Ok(format!("{:016x}", XxHash3_64::oneshot(&bytes)))
+    }
 }
 
 /// Finds the tables of `dir`.

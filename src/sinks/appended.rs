@@ -43,11 +43,11 @@ impl Appended {
     }
 
     /// Opens a file of changes, which is made if it is not there, and cuts the changes of its last position, of which some may be
-    /// missing. Gives the position up to which it is whole then.
+    /// missing. Gives the position up to which it is whole then. `is_known` says whether there is such a position.
     ///
     /// # Errors
-    /// What the system says; a line that is no change.
-    pub fn open_changes(path: &Path) -> Result<(Self, u64), SinkError> {
+    /// What the system says; a line that is no change; a file that tells of a position that is not known, which is left alone.
+    pub fn open_changes(path: &Path, is_known: impl Fn(u64) -> bool) -> Result<(Self, u64), SinkError> {
         let fail = |cause| SinkError::Io { path: path.to_owned(), cause };
         let (file, whole) = Self::open(path)?;
         if whole == 0 {
@@ -55,6 +55,10 @@ impl Appended {
         }
         let start = previous_end(&file, whole - 1).map_err(fail)?;
         let last = position_at(&file, start, whole).map_err(fail)?;
+        if !is_known(last) {
+            let why = format!("it tells of position {last}, which the store does not have: it is another store's");
+            return Err(fail(io::Error::new(io::ErrorKind::InvalidData, why)));
+        }
         // Positions ascend, so where those of the last one begin is found by halves. `low` begins a line.
         let (mut low, mut high) = (0, start);
         while low < high {
@@ -85,10 +89,20 @@ impl Appended {
         Ok((Self::cut(file, path, whole)?, lines))
     }
 
-    /// Where the file is.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// Adds lines.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn append(&mut self, lines: &[u8]) -> Result<(), SinkError> {
+        self.file.write_all(lines).map_err(|cause| SinkError::Io { path: self.path.clone(), cause })
+    }
+
+    /// Hands what was added to the system.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn flush(&mut self) -> Result<(), SinkError> {
+        self.file.flush().map_err(|cause| SinkError::Io { path: self.path.clone(), cause })
     }
 
     /// Makes what was written durable.
@@ -169,8 +183,8 @@ mod tests {
         let text: String = lines.iter().map(|(_, line)| &**line).collect();
         for cut in (0..=text.len()).step_by(7).chain([text.len()]) {
             std::fs::write(&path, &text[..cut]).expect("room");
-            let (mut file, told) = Appended::open_changes(&path).expect("changes");
-            file.flush().expect("nothing");
+            let (mut file, told) = Appended::open_changes(&path, |at| at < 10).expect("changes");
+            Appended::flush(&mut file).expect("nothing");
             let whole = text[..cut].rfind('\n').map_or(0, |end| end + 1);
             let last = lines.iter().scan(0, |end, (at, line)| {
                 *end += line.len();
@@ -184,7 +198,14 @@ mod tests {
             assert_eq!(count, kept.matches('\n').count() as u64);
         }
         std::fs::write(&path, "something else\n").expect("room");
-        assert!(Appended::open_changes(&path).expect_err("no change").to_string().contains("is no change"));
+        assert!(
+            Appended::open_changes(&path, |at| at < 10).expect_err("no change").to_string().contains("is no change")
+        );
+        std::fs::write(&path, "{\"position\": 10}\n").expect("room");
+        assert!(
+            Appended::open_changes(&path, |at| at < 10).expect_err("foreign").to_string().contains("another store")
+        );
+        assert_eq!(std::fs::read_to_string(&path).expect("text"), "{\"position\": 10}\n");
         std::fs::write(&path, "a\nb\nc").expect("room");
         assert_eq!(Appended::open_lines(&path).expect("lines").1, 2);
         assert_eq!(std::fs::read_to_string(&path).expect("text"), "a\nb\n");

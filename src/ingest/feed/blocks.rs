@@ -43,7 +43,7 @@ impl<R: Read> Blocks<R> {
     ///
     /// # Errors
     /// What the feed says; an interruption is one if nothing was read.
-    pub fn next(&mut self) -> io::Result<Option<Block>> {
+    pub fn next_block(&mut self) -> io::Result<Option<Block>> {
         let mut chunk = vec![0; FEED_BLOCK_BYTES];
         while !self.ended {
             let length = self.feed.read(&mut chunk)?;
@@ -109,7 +109,7 @@ mod tests {
         for step in 1..=text.len() {
             let mut blocks = Blocks::new(Slow(text, step), 0, 0);
             let (mut all, mut lines) = (Vec::new(), 0);
-            while let Some(block) = blocks.next().expect("memory") {
+            while let Some(block) = blocks.next_block().expect("memory") {
                 assert_eq!(block.first_line, lines + 1);
                 lines = block.lines;
                 all.extend_from_slice(&block.bytes);
@@ -117,7 +117,7 @@ mod tests {
                 assert!(block.bytes.ends_with(b"\n") || all.len() == text.len());
             }
             assert_eq!((&all[..], lines), (&text[..], 5));
-            assert_eq!(blocks.next().expect("memory"), None);
+            assert_eq!(blocks.next_block().expect("memory"), None);
         }
     }
 
@@ -128,7 +128,7 @@ mod tests {
         for step in [1 << 12, 1 << 20, text.len()] {
             let mut blocks = Blocks::new(Slow(&text, step), 0, 0);
             let mut lines = Vec::new();
-            while let Some(block) = blocks.next().expect("memory") {
+            while let Some(block) = blocks.next_block().expect("memory") {
                 lines.extend(block.bytes.split_inclusive(|&byte| byte == b'\n').map(<[u8]>::len));
                 assert!(block.end <= text.len() as u64);
             }

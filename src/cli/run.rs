@@ -1,0 +1,164 @@
+//! `sanma run` and `sanma verify`: what was typed, the clock on the wall, what the operator reads at the end.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::args::{ClockArg, RunArgs, VerifyArgs};
+use super::progress::{self, Progress};
+use super::summary::grouped;
+use super::{Failure, config, say};
+use crate::ingest::{IngestError, Observer};
+use crate::journal::Position;
+use crate::model::{ClosedEnum as _, Colour, Timestamp};
+use crate::run::{self, Changes, Job, Report, RunError, Watcher};
+use crate::sinks::{Destination, SinkError};
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Ingest(IngestError::Interrupted) => Self::Interrupted,
+            RunError::Sink(SinkError::Io { cause, .. }) if cause.kind() == io::ErrorKind::BrokenPipe => {
+                Self::BrokenPipe
+            }
+            RunError::NoInstant | RunError::Rules(_) => Self::Usage(format!("{:#}", anyhow::Error::from(error))),
+            error => Self::Job(error.into()),
+        }
+    }
+}
+
+/// Watches for the operator, and looks at the clock.
+struct Wall {
+    clock: ClockArg,
+    progress: Progress,
+}
+
+impl Observer for Wall {
+    fn begin(&self, bytes: u64) {
+        self.progress.begin(bytes);
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.progress.advance(bytes);
+    }
+
+    fn interrupted(&self) -> bool {
+        progress::interrupted()
+    }
+}
+
+impl Watcher for Wall {
+    fn now(&self) -> Option<Timestamp> {
+        (self.clock == ClockArg::Wall).then(config::now)
+    }
+
+    fn ready(&self, position: Position) {
+        self.progress.finish();
+        say(&format!("ready at position {}", position.0));
+    }
+}
+
+/// Runs until the feeds end, or Ctrl-C.
+///
+/// # Errors
+/// [`Failure`].
+pub(super) fn run(args: &RunArgs, out: &mut (dyn Write + Send)) -> Result<(), Failure> {
+    if args.clock == ClockArg::Wall && args.as_of.is_some() {
+        return Err(Failure::Usage(
+            "--as-of wants --clock feed: the clock on the wall says what time it is".to_owned(),
+        ));
+    }
+    let file = args.changes.clone().unwrap_or_else(|| args.store.store.join("changes.ndjson"));
+    let to_stdout = file.as_os_str() == "-";
+    if args.from.is_some() && !to_stdout {
+        return Err(Failure::Usage("--from wants --changes -: a file of changes says itself where it ends".to_owned()));
+    }
+    let job = Job {
+        store: &args.store.store,
+        data: args.store.data.as_deref(),
+        rules: args.rules.as_deref(),
+        as_of: args.as_of,
+        feeds: &args.feeds,
+        changes: if to_stdout { Changes::Stdout(args.from.map(Position)) } else { Changes::File(&file) },
+        reasons: args.reasons,
+        out: args.out.as_deref().map(|dir| Destination { dir, format: args.format.into() }),
+    };
+    let wall = Wall { clock: args.clock, progress: Progress::new(args.json) };
+    let pool = config::pool(args.store.threads)?;
+    let done = pool.install(|| run::run(&job, out, &wall));
+    wall.progress.finish();
+    let report = done?;
+    if args.json {
+        say(&json_of(&report).to_string());
+    } else {
+        tell(&report, &args.store.store, if to_stdout { None } else { Some(&file) });
+    }
+    Ok(())
+}
+
+fn json_of(report: &Report) -> Value {
+    let count = |colour: &Colour| report.colours.get(colour).copied().unwrap_or(0);
+    let codes: Map<String, Value> =
+        Colour::ALL.iter().map(|colour| (colour.name().to_owned(), count(colour).into())).collect();
+    json!({
+        "position": report.position.0,
+        "as_of": report.as_of.to_rfc3339(),
+        "codes": codes,
+        "messages": report.messages,
+        "refused": report.refused,
+        "changes": report.changes,
+        "late_ticks": report.late_ticks,
+        "cut_bytes": report.cut_bytes,
+        "warnings": report.warnings,
+    })
+}
+
+fn tell(report: &Report, store: &Path, changes: Option<&Path>) {
+    for warning in &report.warnings {
+        say(&format!("warning: {warning}"));
+    }
+    if report.cut_bytes > 0 {
+        say(&format!("the journal ended in {} bytes that were never acknowledged; they were cut", report.cut_bytes));
+    }
+    if report.late_ticks > 0 {
+        say(&format!("{} ticks did not move time", grouped(report.late_ticks)));
+    }
+    let colours = Colour::ALL.iter().map(|colour| {
+        let people = report.colours.get(colour).copied().unwrap_or(0);
+        format!("{} {}", grouped(people), colour.name())
+    });
+    let colours = colours.collect::<Vec<_>>().join(", ");
+    say(&format!("position {} at {}: {colours}", report.position.0, report.as_of.to_rfc3339()));
+    let (messages, refused) = (grouped(report.messages), grouped(report.refused));
+    say(&format!("{messages} messages taken, {refused} refused, {} changes told", grouped(report.changes)));
+    if let Some(changes) = changes {
+        say(&format!(
+            "changes are in {}, refused messages in {}",
+            changes.display(),
+            store.join("rejections.ndjson").display()
+        ));
+    }
+}
+
+/// Replays a store and says whether its codes are right.
+///
+/// # Errors
+/// [`Failure`]; codes that are not those of a full recompute.
+pub(super) fn verify(args: &VerifyArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    let store = &args.store.store;
+    if !store.join("journal").is_dir() {
+        return Err(Failure::Usage(format!("{} is no store: it holds no journal", store.display())));
+    }
+    let progress = Progress::new(false);
+    let pool = config::pool(args.store.threads)?;
+    let done = pool.install(|| run::verify(store, args.store.data.as_deref(), &progress));
+    progress.finish();
+    let verified = done?;
+    let at = format!("position {} at {}", verified.position.0, verified.as_of.to_rfc3339());
+    if !verified.sound {
+        return Err(Failure::Job(anyhow::anyhow!("{at}: the codes are NOT those of a full recompute")));
+    }
+    writeln!(out, "{at}: {} facts; the codes are those of a full recompute", grouped(verified.facts as u64))?;
+    Ok(())
+}

@@ -1,0 +1,482 @@
+//! The live run on one screen: find the store, recover, follow feeds, tell what changes.
+//!
+//! The one idea: feeds are read and decoded by a thread of their own, a bounded channel ahead of the engine, so that a slow disk
+//! or a slow reader of the changes slows the feeds and nothing else; what was told is found in the files themselves.
+//!
+//! ```text
+//! STORE/journal/            what the engine was told; one process at a time
+//! STORE/changes.ndjson      changed codes, by position
+//! STORE/rejections.ndjson   messages and rows that were refused, in the order of the feeds
+//! ```
+//!
+//! Invariants: a message counts once, however often the run is ended and by what, if its feed is a file; a change is told in the
+//! file of changes once; the clock is the caller's.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, Read, Seek as _, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+
+use crate::cache::{self, Ready};
+use crate::engine::{City, Engine, EngineError, Offset, Outcome, Record, Rules, Word};
+use crate::facts::Facts;
+use crate::ingest::feed::{self, Blocks, Event, Source};
+use crate::ingest::{self, IngestError, Observer};
+use crate::journal::{Folder, Journal, JournalError, Position};
+use crate::limits::{FEED_BLOCKS_PENDING_MAX, TIMER_MILLIS_MAX};
+use crate::model::published::ReasonLists;
+use crate::model::schema::{changes_schema, codes_schema, rejections_schema};
+use crate::model::{Colour, Rejection, Table, Timestamp};
+use crate::rules::{Catalog, ResolveError, RuleSet};
+use crate::sinks::{self, Appended, Destination, OutputFormat, SinkError};
+
+/// What a run is asked to do.
+#[derive(Debug)]
+pub struct Job<'a> {
+    /// The store; made if it is not there.
+    pub store: &'a Path,
+    /// Facts from before the store began, if any.
+    pub data: Option<&'a Path>,
+    /// The rules asked for: those in force if left out.
+    pub rules: Option<&'a str>,
+    /// T at the begin: for a new store, or to be moved to. Left out if the clock is on the wall.
+    pub as_of: Option<Timestamp>,
+    /// Files of messages, one after the other; standard input if there is none.
+    pub feeds: &'a [PathBuf],
+    /// Where changes are told.
+    pub changes: Changes<'a>,
+    /// Whether changes of reasons alone are changes.
+    pub reasons: bool,
+    /// Where everybody's code is written when the run ends, if anywhere.
+    pub out: Option<Destination<'a>>,
+}
+
+/// Where changes are told.
+#[derive(Clone, Copy, Debug)]
+pub enum Changes<'a> {
+    /// In a file, each once.
+    File(&'a Path),
+    /// On standard output: those after a position, or from now on.
+    Stdout(Option<Position>),
+}
+
+/// Who watches a run, and may end it.
+pub trait Watcher: Observer {
+    /// The present instant, if the clock is on the wall; with none, feeds move time.
+    fn now(&self) -> Option<Timestamp>;
+    /// The store stands at a position; feeds are followed from here.
+    fn ready(&self, _position: Position) {}
+}
+
+/// Why a run ended otherwise than by the end of its feeds.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The journal failed, or says what cannot be followed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// Facts from before cannot be read.
+    #[error(transparent)]
+    Ingest(#[from] IngestError),
+    /// Changes, rejections or codes cannot be written.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// No such rules.
+    #[error(transparent)]
+    Rules(#[from] ResolveError),
+    /// A feed cannot be read.
+    #[error("{feed}: {cause}")]
+    Feed {
+        /// Its name.
+        feed: String,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// A file of messages has become shorter than what was read of it.
+    #[error("{feed} has {bytes} bytes, but {read} of them have been read: it is another file than before")]
+    Shrunk {
+        /// Its name.
+        feed: String,
+        /// How long it is.
+        bytes: u64,
+        /// How far it was read.
+        read: u64,
+    },
+    /// A new store does not know when it begins.
+    #[error("a new store that follows the feeds' clock wants --as-of, the instant at which it begins")]
+    NoInstant,
+}
+
+impl From<JournalError> for RunError {
+    fn from(error: JournalError) -> Self {
+        Self::Engine(error.into())
+    }
+}
+
+/// What a run did.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Where the store stands.
+    pub position: Position,
+    /// T.
+    pub as_of: Timestamp,
+    /// Persons with a code, by colour.
+    pub colours: BTreeMap<Colour, u64>,
+    /// Messages of facts that were taken in.
+    pub messages: u64,
+    /// Messages and rows refused.
+    pub refused: u64,
+    /// Changes told, those that were told again after a stop included.
+    pub changes: u64,
+    /// Ticks that did not move time, because it was there already or because the clock is on the wall.
+    pub late_ticks: u64,
+    /// Bytes of the journal that were never acknowledged, and cut.
+    pub cut_bytes: u64,
+    /// What looked odd.
+    pub warnings: Vec<String>,
+}
+
+/// Where changes and refused rows go.
+struct Outlets<'a> {
+    changes: Box<dyn Write + Send + 'a>,
+    changes_path: PathBuf,
+    rejections: Appended,
+    /// Lines that were in the file of rejections at the start, and lines seen since the journal's begin.
+    rejected_before: u64,
+    rejected: u64,
+    reasons: bool,
+    lists: ReasonLists,
+    told: u64,
+}
+
+impl Outlets<'_> {
+    fn tell(&mut self, city: &City, outcome: &Outcome) -> Result<(), SinkError> {
+        for line in outcome.refused.split_inclusive(|&byte| byte == b'\n') {
+            self.rejected += 1;
+            if self.rejected > self.rejected_before {
+                self.rejections.append(line)?;
+            }
+        }
+        let changes = city.changes(outcome, self.reasons, &mut self.lists);
+        self.told += changes.len() as u64;
+        let batches = sinks::change_batches(&changes, &self.lists, outcome.as_of, outcome.position.0);
+        let (out, path) = (&mut self.changes, &self.changes_path);
+        sinks::write_batches(out, path, OutputFormat::Ndjson, &changes_schema(), &batches, &|| false)
+    }
+
+    fn flush(&mut self) -> Result<(), SinkError> {
+        let path = self.changes_path.clone();
+        self.changes.flush().map_err(|cause| SinkError::Io { path, cause })?;
+        self.rejections.flush()
+    }
+}
+
+/// Runs until the feeds end or the watcher says so.
+///
+/// # Errors
+/// [`RunError`]; whatever was journalled by then is followed by the next run.
+pub fn run(job: &Job<'_>, stdout: &mut (dyn Write + Send), watcher: &dyn Watcher) -> Result<Report, RunError> {
+    let mut report = Report::default();
+    let feeds = open_feeds(job.feeds)?;
+    let mut engine = open_engine(job.store, job.data, watcher, &mut report)?;
+    let mut outlets;
+    let told;
+    (outlets, told) = open_outlets(job, stdout, engine.last())?;
+    if engine.last() == Position(0) {
+        let at = watcher.now().or(job.as_of).ok_or(RunError::NoInstant)?;
+        let data = job.data.map(fingerprint).transpose()?;
+        let rules = find_rules(job.rules.unwrap_or(RULES_DEFAULT), at)?;
+        for outcome in engine.begin(data, &rules, at)? {
+            outlets.tell(engine.city(), &outcome)?;
+        }
+    } else {
+        engine.recover(told, |city, outcome| Ok::<(), RunError>(outlets.tell(city, outcome)?))?;
+        catch_up(job, &mut engine, &mut outlets, watcher)?;
+    }
+    outlets.flush()?;
+    watcher.ready(engine.last());
+
+    let feeds = skip_what_was_read(feeds, engine.city())?;
+    let (sender, receiver) = crossbeam_channel::bounded(FEED_BLOCKS_PENDING_MAX);
+    // Not joined: it may wait for ever for a line that nobody writes.
+    std::thread::spawn(move || read_feeds(feeds, &sender));
+    follow(&mut engine, &mut outlets, &receiver, watcher, &mut report)?;
+
+    end(engine, outlets, job, report)
+}
+
+const RULES_DEFAULT: &str = "hangzhou";
+
+fn open_engine(
+    store: &Path,
+    data: Option<&Path>,
+    observer: &dyn Observer,
+    report: &mut Report,
+) -> Result<Engine<Folder>, RunError> {
+    let (journal, recovery) = Journal::open(Folder::open(&store.join("journal"))?)?;
+    report.cut_bytes = recovery.cut_bytes;
+    let Some(data) = data else { return Ok(Engine::new(journal, Facts::default(), None)?) };
+    let print = fingerprint(data)?;
+    let (Ready { facts, rejections, warnings, .. }, _) = cache::load(data, None, observer)?;
+    report.warnings.extend(warnings);
+    if !rejections.is_empty() {
+        let rows = rejections.len();
+        report.warnings.push(format!("{rows} rows of {} are invalid; `sanma recompute` lists them", data.display()));
+    }
+    Ok(Engine::new(journal, facts, Some(&print))?)
+}
+
+fn fingerprint(data: &Path) -> Result<String, IngestError> {
+    ingest::discover(data)?.fingerprint()
+}
+
+fn find_rules(request: &str, at: Timestamp) -> Result<RuleSet, RunError> {
+    let catalog = Catalog::shipped().map_err(ResolveError::Invalid)?;
+    Ok(catalog.find(request, at)?)
+}
+
+fn open_outlets<'a>(
+    job: &Job<'_>,
+    stdout: &'a mut (dyn Write + Send),
+    last: Position,
+) -> Result<(Outlets<'a>, Position), RunError> {
+    let (rejections, rejected_before) = Appended::open_lines(&job.store.join("rejections.ndjson"))?;
+    let (changes, changes_path, told): (Box<dyn Write + Send + 'a>, _, _) = match job.changes {
+        Changes::File(path) => {
+            let (file, told) = Appended::open_changes(path, |told| told <= last.0)?;
+            (Box::new(file), path.to_owned(), Position(told))
+        }
+        Changes::Stdout(from) => (Box::new(stdout), PathBuf::from("standard output"), from.unwrap_or(last).min(last)),
+    };
+    let (reasons, lists) = (job.reasons, ReasonLists::default());
+    let outlets = Outlets { changes, changes_path, rejections, rejected_before, rejected: 0, reasons, lists, told: 0 };
+    Ok((outlets, told))
+}
+
+/// Rules that are asked for and not in force, and an instant that has not come.
+fn catch_up(
+    job: &Job<'_>,
+    engine: &mut Engine<Folder>,
+    outlets: &mut Outlets<'_>,
+    watcher: &dyn Watcher,
+) -> Result<(), RunError> {
+    let as_of = watcher.now().or(job.as_of).map_or(engine.city().as_of(), |at| at.max(engine.city().as_of()));
+    let record = |word| Record { as_of, source: None, refused: Vec::new(), word };
+    let mut records = Vec::new();
+    if as_of > engine.city().as_of() {
+        records.push(record(Word::Time));
+    }
+    if let Some(request) = job.rules {
+        let rules = Rules::of(&find_rules(request, as_of)?);
+        if engine.city().rules().is_some_and(|now| now.text != rules.text) {
+            records.push(record(Word::Rules(rules)));
+        }
+    }
+    step(engine, outlets, records)
+}
+
+fn step(engine: &mut Engine<Folder>, outlets: &mut Outlets<'_>, records: Vec<Record>) -> Result<(), RunError> {
+    for outcome in engine.step(records)? {
+        outlets.tell(engine.city(), &outcome)?;
+    }
+    Ok(())
+}
+
+/// A feed that is open.
+struct Feed {
+    number: u32,
+    name: String,
+    reader: Box<dyn Read + Send>,
+    /// Its length, if it is a file, of which it is remembered how far it was read.
+    file_bytes: Option<u64>,
+    bytes: u64,
+    lines: u64,
+}
+
+fn open_feeds(paths: &[PathBuf]) -> Result<Vec<Feed>, RunError> {
+    let stdin = || Feed {
+        number: 0,
+        name: "-".to_owned(),
+        reader: Box::new(io::stdin()),
+        file_bytes: None,
+        bytes: 0,
+        lines: 0,
+    };
+    if paths.is_empty() {
+        return Ok(vec![stdin()]);
+    }
+    let open = |(number, path): (u32, &PathBuf)| {
+        if path.as_os_str() == "-" {
+            return Ok(Feed { number, ..stdin() });
+        }
+        let fail = |cause| RunError::Feed { feed: path.display().to_string(), cause };
+        let name = path.canonicalize().map_err(fail)?.display().to_string();
+        let file = File::open(path).map_err(fail)?;
+        let meta = file.metadata().map_err(fail)?;
+        let file_bytes = meta.is_file().then_some(meta.len());
+        Ok(Feed { number, name, reader: Box::new(file), file_bytes, bytes: 0, lines: 0 })
+    };
+    (0..).zip(paths).map(open).collect()
+}
+
+fn skip_what_was_read(mut feeds: Vec<Feed>, city: &City) -> Result<Vec<Feed>, RunError> {
+    for feed in &mut feeds {
+        let (Some(bytes), Some(offset)) = (feed.file_bytes, city.offset(&feed.name)) else { continue };
+        if bytes < offset.bytes {
+            return Err(RunError::Shrunk { feed: feed.name.clone(), bytes, read: offset.bytes });
+        }
+        let fail = |cause| RunError::Feed { feed: feed.name.clone(), cause };
+        let mut file = File::open(&feed.name).map_err(fail)?;
+        file.seek(SeekFrom::Start(offset.bytes)).map_err(fail)?;
+        (feed.reader, feed.bytes, feed.lines) = (Box::new(file), offset.bytes, offset.lines);
+    }
+    Ok(feeds)
+}
+
+/// What one read of a feed told.
+struct Piece {
+    events: Vec<Event>,
+    offset: Option<Offset>,
+}
+
+fn read_feeds(feeds: Vec<Feed>, sender: &Sender<Result<Piece, RunError>>) {
+    for Feed { number, name, reader, file_bytes, bytes, lines } in feeds {
+        let mut blocks = Blocks::new(reader, bytes, lines);
+        loop {
+            let piece = match blocks.next_block() {
+                Ok(None) => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(cause) => Err(RunError::Feed { feed: name.clone(), cause }),
+                Ok(Some(block)) => {
+                    let source = Source { number, name: &name };
+                    let events = feed::decode(source, feed::lines(&block.bytes, block.first_line));
+                    let offset = Offset { source: name.clone(), bytes: block.end, lines: block.lines };
+                    Ok(Piece { events, offset: file_bytes.map(|_| offset) })
+                }
+            };
+            // Whoever does not listen any more has ended the run.
+            if sender.send(piece).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn follow(
+    engine: &mut Engine<Folder>,
+    outlets: &mut Outlets<'_>,
+    receiver: &Receiver<Result<Piece, RunError>>,
+    watcher: &dyn Watcher,
+    report: &mut Report,
+) -> Result<(), RunError> {
+    let mut unknown: BTreeMap<Table, BTreeSet<String>> = BTreeMap::new();
+    while !watcher.interrupted() {
+        match receiver.recv_timeout(Duration::from_millis(TIMER_MILLIS_MAX)) {
+            Ok(piece) => {
+                let records = records_of(piece?, engine.city().as_of(), watcher, report, &mut unknown)?;
+                step(engine, outlets, records)?;
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                let due = engine.city().next_due();
+                if let Some(as_of) = watcher.now().filter(|&now| due.is_some_and(|due| due <= now)) {
+                    step(engine, outlets, vec![Record { as_of, source: None, refused: Vec::new(), word: Word::Time }])?;
+                }
+            }
+        }
+        outlets.flush()?;
+    }
+    for (table, columns) in unknown {
+        let names = columns.into_iter().collect::<Vec<_>>().join(", ");
+        report.warnings.push(format!("{}: unknown columns are ignored: {names}", table.name()));
+    }
+    Ok(())
+}
+
+/// What a piece of a feed tells, as records; the last one says how far the feed has been read.
+fn records_of(
+    piece: Piece,
+    mut as_of: Timestamp,
+    watcher: &dyn Watcher,
+    report: &mut Report,
+    unknown: &mut BTreeMap<Table, BTreeSet<String>>,
+) -> Result<Vec<Record>, SinkError> {
+    let now = watcher.now();
+    as_of = now.map_or(as_of, |now| now.max(as_of));
+    let mut records = Vec::new();
+    let mut record = |as_of, refused, word| records.push(Record { as_of, source: None, refused, word });
+    for event in piece.events {
+        match event {
+            Event::Tick(at) if now.is_none() && at > as_of => {
+                as_of = at;
+                record(as_of, Vec::new(), Word::Time);
+            }
+            Event::Tick(_) => report.late_ticks += 1,
+            Event::Facts(mut batch) => {
+                let rejections = std::mem::take(&mut batch.rejections);
+                report.refused += rejections.len() as u64;
+                report.messages += (batch.messages - rejections.len()) as u64;
+                for (table, columns) in std::mem::take(&mut batch.unknown) {
+                    unknown.entry(table).or_default().extend(columns);
+                }
+                record(as_of, lines_of(&rejections)?, Word::Facts(batch));
+            }
+        }
+    }
+    if let (Some(last), Some(offset)) = (records.last_mut(), piece.offset) {
+        last.source = Some(offset);
+    }
+    Ok(records)
+}
+
+fn lines_of(rejections: &[Rejection]) -> Result<Vec<u8>, SinkError> {
+    let mut lines = Vec::new();
+    let batches = sinks::rejection_batches(rejections);
+    let path = Path::new("rejections");
+    sinks::write_batches(&mut lines, path, OutputFormat::Ndjson, &rejections_schema(), &batches, &|| false)?;
+    Ok(lines)
+}
+
+fn end(engine: Engine<Folder>, mut outlets: Outlets<'_>, job: &Job<'_>, report: Report) -> Result<Report, RunError> {
+    outlets.flush()?;
+    outlets.rejections.sync()?;
+    let (told, mut city) = (outlets.told, engine.into_city());
+    drop(outlets);
+    if let Some(out) = job.out {
+        out.make()?;
+        city.sort_names();
+        if let (Some(program), Some(codes)) = (city.program(), city.codes()) {
+            let batches = sinks::code_batches(city.facts(), program, codes);
+            sinks::commit(vec![out.stage("codes", &codes_schema(), &batches, &|| false)?])?;
+        }
+    }
+    let colours = city.codes().map(crate::evaluate::Codes::by_colour).unwrap_or_default();
+    Ok(Report { position: city.position(), as_of: city.as_of(), colours, changes: told, ..report })
+}
+
+/// What a verification found.
+#[derive(Clone, Copy, Debug)]
+pub struct Verified {
+    /// Where the store stands.
+    pub position: Position,
+    /// T.
+    pub as_of: Timestamp,
+    /// Rows of facts.
+    pub facts: usize,
+    /// Whether the codes that were followed position by position are those of a full recompute.
+    pub sound: bool,
+}
+
+/// Replays a store position by position and compares the codes with those of a full recompute.
+///
+/// # Errors
+/// [`RunError`].
+pub fn verify(store: &Path, data: Option<&Path>, observer: &dyn Observer) -> Result<Verified, RunError> {
+    let mut engine = open_engine(store, data, observer, &mut Report::default())?;
+    engine.recover(Position(0), |_, _| Ok::<(), RunError>(()))?;
+    let city = engine.city();
+    let facts = Table::ALL.into_iter().map(|table| city.rows_of(table)).sum();
+    Ok(Verified { position: city.position(), as_of: city.as_of(), facts, sound: city.is_sound() })
+}

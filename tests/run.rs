@@ -1,0 +1,291 @@
+//! Whatever ends a run, the next one goes on: nothing that was acknowledged is lost, nothing is told twice, and whoever applied
+//! what was told has everybody's colour.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use sanma::engine::{City, Engine, EngineError, Outcome, Record, Word};
+use sanma::facts::Facts;
+use sanma::ingest::feed::{Event, Source, decode, lines};
+use sanma::journal::{Disk, Fault, Journal, Position};
+use sanma::model::published::ReasonLists;
+use sanma::model::{Colour, Timestamp, UtcOffset};
+use sanma::rules::{Catalog, RuleSet};
+use serde_json::{Value, json};
+
+use crate::agreement::worlds;
+use crate::feed::{Form, feed_of, history};
+use crate::loading::empty_dir;
+use crate::worlds::World;
+use crate::worlds::draw::Draw;
+
+const SANMA: &str = env!("CARGO_BIN_EXE_sanma");
+
+fn rule_set(name: &str) -> RuleSet {
+    let at = Timestamp::parse_typed("2020-02-24", UtcOffset::UTC).expect("an instant");
+    Catalog::shipped().expect("good sets").find(name, at).expect("a shipped set")
+}
+
+/// Whoever is told what changes.
+#[derive(Default)]
+struct Consumer {
+    told: Position,
+    colours: BTreeMap<String, Colour>,
+}
+
+impl Consumer {
+    fn hear(&mut self, city: &City, outcome: &Outcome) {
+        assert_eq!(outcome.position, self.told.next(), "each position is told once, in order");
+        self.told = outcome.position;
+        let mut lists = ReasonLists::default();
+        for change in city.changes(outcome, false, &mut lists) {
+            let (before, after) = (change.before.map(|(colour, _)| colour), change.after.map(|(colour, _)| colour));
+            let known = match after {
+                Some(colour) => self.colours.insert(change.person.to_owned(), colour),
+                None => self.colours.remove(change.person),
+            };
+            assert_eq!(known, before, "{} at {:?}", change.person, outcome.position);
+        }
+    }
+
+    fn check(&self, city: &City) {
+        assert!(city.is_sound(), "the codes are those of a recompute");
+        let codes = city.codes().expect("it has begun").iter();
+        let colours: BTreeMap<String, Colour> =
+            codes.map(|(person, code)| (city.facts().names.person(person).to_owned(), code.colour)).collect();
+        assert_eq!(self.colours, colours, "at {:?}", city.position());
+    }
+}
+
+/// Messages of a random history, with ticks that move time.
+fn messages(seed: u64) -> (Vec<Vec<u8>>, Timestamp) {
+    let mut draw = Draw::new(seed, 21);
+    let says = history(seed, &mut draw);
+    let mut feed = feed_of(&says, &[Form::Plain, Form::Debezium, Form::Wrapped], &mut draw);
+    let instants = World::random(seed).sample_instants(seed, 6);
+    let first = instants.first().copied().unwrap_or_default();
+    for at in instants.into_iter().rev() {
+        let place = draw.below(feed.len() + 1);
+        feed.insert(place, json!({"as_of": at.to_rfc3339()}).to_string().into_bytes());
+    }
+    (feed, first)
+}
+
+fn records(messages: &[Vec<u8>], mut as_of: Timestamp) -> Vec<Record> {
+    let source = Source { number: 0, name: "test" };
+    let text = messages.join(&b'\n');
+    let record = |event| {
+        let word = match event {
+            Event::Facts(batch) => Word::Facts(batch),
+            Event::Tick(at) => {
+                as_of = as_of.max(at);
+                Word::Time
+            }
+        };
+        Record { as_of, source: None, refused: Vec::new(), word }
+    };
+    decode(source, lines(&text, 1)).into_iter().map(record).collect()
+}
+
+/// A city on a disk that crashes: groups of messages, sent again unless they were acknowledged.
+fn live(seed: u64) {
+    let mut draw = Draw::new(seed, 22);
+    let disk = Disk::new(seed);
+    let (feed, first) = messages(seed);
+    let mut rest = &feed[..];
+    let mut consumer = Consumer::default();
+    let rules = ["hangzhou", "huzhou"].map(rule_set);
+    while !rest.is_empty() {
+        let (journal, _) = Journal::open(disk.clone()).expect("a disk that only crashes");
+        let mut engine = Engine::new(journal.with_segment_bytes(2_000), Facts::default(), None).expect("whole");
+        assert!(engine.last() >= consumer.told, "what was told was acknowledged");
+        if engine.last() == Position(0) {
+            let begun = engine.begin(None, &rules[0], first).expect("no fault is set");
+            begun.iter().for_each(|outcome| consumer.hear(engine.city(), outcome));
+        } else {
+            let hear = |city: &City, outcome: &Outcome| {
+                if outcome.position > consumer.told {
+                    consumer.hear(city, outcome);
+                }
+                Ok::<(), EngineError>(())
+            };
+            let told = consumer.told;
+            engine.recover(told, hear).expect("whole");
+        }
+        consumer.check(engine.city());
+        let fault_after = draw.range(0, 20);
+        for group in 0.. {
+            if group == fault_after {
+                let after = draw.range(0, 2);
+                disk.set_fault(Some(if draw.chance(50) { Fault::Write(after) } else { Fault::Sync(after) }));
+            }
+            let (sent, later) = rest.split_at(rest.len().min(draw.range(1, 12) as usize));
+            let mut records = records(sent, engine.city().as_of());
+            if draw.chance(5) {
+                let word = Word::Rules(sanma::engine::Rules::of(&rules[draw.below(2)]));
+                records.push(Record { as_of: engine.city().as_of(), source: None, refused: Vec::new(), word });
+            }
+            let Ok(outcomes) = engine.step(records) else { break };
+            rest = later;
+            // The process may end before anybody is told.
+            let heard = if draw.chance(90) { outcomes.len() } else { draw.below(outcomes.len() + 1) };
+            outcomes.iter().take(heard).for_each(|outcome| consumer.hear(engine.city(), outcome));
+            if heard < outcomes.len() || rest.is_empty() {
+                break;
+            }
+        }
+        drop(engine);
+        disk.crash();
+    }
+}
+
+#[test]
+fn a_city_on_a_disk_that_crashes_is_told_of_once_and_whole() {
+    for seed in worlds(60) {
+        live(seed);
+    }
+}
+
+fn run(store: &Path, feed: &Path) -> Command {
+    let mut command = Command::new(SANMA);
+    command.args(["run", "--clock", "feed", "--as-of", "2020-02-11", "--json", "--store"]).arg(store).arg(feed);
+    command
+}
+
+fn done(command: &mut Command) -> Output {
+    let output = command.output().expect("it runs");
+    assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+/// The state that a file of changes tells, and its last position.
+fn applied(changes: &Path) -> BTreeMap<String, String> {
+    let (mut colours, mut last) = (BTreeMap::new(), 0);
+    for line in fs::read_to_string(changes).expect("changes").lines() {
+        let line: Value = serde_json::from_str(line).expect("a change");
+        let (person, position) = (line["person"].as_str().expect("a person"), line["position"].as_u64());
+        let position = position.expect("a position");
+        assert!(position >= last, "positions ascend");
+        last = position;
+        let text = |key: &str| line[key].as_str().map(str::to_owned);
+        let known = match text("after") {
+            Some(after) => colours.insert(person.to_owned(), after),
+            None => colours.remove(person),
+        };
+        assert_eq!(known, text("before"), "{line}");
+    }
+    colours
+}
+
+fn codes(out: &Path) -> BTreeMap<String, String> {
+    let text = fs::read_to_string(out.join("codes.ndjson")).expect("codes");
+    let of = |line: &str| {
+        let line: Value = serde_json::from_str(line).expect("a code");
+        (line["person"].as_str().expect("a person").to_owned(), line["colour"].as_str().expect("a colour").to_owned())
+    };
+    text.lines().map(of).collect()
+}
+
+/// A feed that takes a while, written to a file.
+fn long_feed(path: &Path) {
+    let mut text = Vec::new();
+    for seed in 1..=250 {
+        let (feed, _) = messages(seed);
+        for line in feed {
+            text.extend_from_slice(&line);
+            text.push(b'\n');
+        }
+    }
+    fs::write(path, text).expect("room");
+}
+
+#[test]
+fn a_run_that_is_killed_again_and_again_ends_as_one_that_was_not() {
+    let dir = empty_dir();
+    let (feed, killed, whole) = (dir.path().join("feed.ndjson"), dir.path().join("killed"), dir.path().join("whole"));
+    long_feed(&feed);
+    let at_end = |store: &Path| {
+        let out = store.join("out");
+        done(run(store, &feed).args(["--format", "ndjson", "--out"]).arg(&out));
+        assert_eq!(applied(&store.join("changes.ndjson")), codes(&out));
+        let verified = done(Command::new(SANMA).args(["verify", "--store"]).arg(store));
+        assert!(String::from_utf8_lossy(&verified.stdout).contains("are those of a full recompute"));
+        (fs::read(out.join("codes.ndjson")).expect("codes"), fs::read(store.join("rejections.ndjson")).expect("lines"))
+    };
+    let mut draw = Draw::new(7, 23);
+    let mut stopped = 0;
+    for _ in 0..25 {
+        let mut child = run(&killed, &feed).stderr(Stdio::null()).spawn().expect("it runs");
+        std::thread::sleep(Duration::from_millis(u64::from(draw.range(5, 120))));
+        stopped += usize::from(child.try_wait().expect("a child").is_none());
+        child.kill().expect("it can be killed");
+        child.wait().expect("it ends");
+    }
+    assert!(stopped > 0, "no run was still under way when it was killed");
+    assert_eq!(at_end(&killed), at_end(&whole), "codes and rejections are those of a run that was left alone");
+}
+
+#[test]
+fn a_second_run_waits_for_nobody_and_a_store_stays_its_own() {
+    let dir = empty_dir();
+    let (store, feed) = (dir.path().join("store"), dir.path().join("feed.ndjson"));
+    fs::write(&feed, "").expect("room");
+    let mut first = run(&store, Path::new("-")).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it runs");
+    while !store.join("changes.ndjson").exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let second = run(&store, &feed).output().expect("it runs");
+    assert_eq!(second.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&second.stderr).contains("in use by another process"));
+    drop(first.stdin.take());
+    assert!(first.wait().expect("it ends").success());
+    done(&mut run(&store, &feed));
+
+    let other = dir.path().join("other");
+    fs::create_dir_all(&other).expect("room");
+    let mut data = run(&store, &feed);
+    let refused = data.arg("--data").arg(&other).output().expect("it runs");
+    assert_eq!(refused.status.code(), Some(1), "{}", String::from_utf8_lossy(&refused.stderr));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("began from no facts"));
+}
+
+#[test]
+fn changes_are_told_as_they_come_and_again_on_demand() {
+    let dir = empty_dir();
+    let (store, feed) = (dir.path().join("store"), dir.path().join("feed.ndjson"));
+    let declaration = json!({"id": 1, "person": "p1", "declared_at": "2020-02-11T08:00:00+08:00", "doc_type": "resident_id",
+        "residence": 330_106, "fever": false, "dyspnea": false, "respiratory": false, "contact_confirmed": false,
+        "contact_suspected": false, "contact_fever_respiratory": false});
+    let case = json!({"id": 1, "person": "p1", "kind": "confirmed", "reported_at": "2020-02-12T00:00:00+08:00"});
+    let message = |table: &str, op: &str, row: &Value| json!({"table": table, "op": op, "row": row}).to_string();
+    let text = [
+        message("declarations", "upsert", &declaration),
+        json!({"as_of": "2020-02-12T12:00:00+08:00"}).to_string(),
+        message("cases", "upsert", &case),
+        "no message".to_owned(),
+        json!({"as_of": "2020-02-12T13:00:00+08:00"}).to_string(),
+        message("cases", "delete", &json!({"id": 1})),
+    ];
+    fs::write(&feed, text.join("\n")).expect("room");
+    let told = done(run(&store, &feed).args(["--changes", "-"]));
+    let told = String::from_utf8(told.stdout).expect("UTF-8");
+    let said: Vec<(u64, Value, Value)> = told
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("a change"))
+        .map(|line| (line["position"].as_u64().expect("a position"), line["before"].clone(), line["after"].clone()))
+        .collect();
+    assert_eq!(
+        said,
+        [(3, Value::Null, json!("green")), (4, json!("green"), json!("red")), (6, json!("red"), json!("green")),]
+    );
+    let again = done(run(&store, &feed).args(["--changes", "-", "--from", "3"]));
+    assert_eq!(String::from_utf8(again.stdout).expect("UTF-8"), told[told.find('\n').expect("lines") + 1..]);
+    let silent = done(run(&store, &feed).args(["--changes", "-"]));
+    assert_eq!(silent.stdout, b"");
+    let rejections = fs::read_to_string(store.join("rejections.ndjson")).expect("lines");
+    assert_eq!(rejections.lines().count(), 1, "{rejections}");
+    assert!(rejections.contains("\"offset\":4"), "{rejections}");
+}
