@@ -14,26 +14,33 @@
 //!             |            +-- cache: the same columns, next night
 //!             +------- the same rows -------> explain -> a page for a person
 //!
-//!  nightly wires this row; compare and whatif are shorter ones; generate makes the files; cli talks to these, explain and rules.
+//!  feeds -> ingest::feed -> journal -> facts that change -> evaluate::Current -> changes -> sinks -> a file that grows
+//!                              |                engine: the same step for what arrives and for what is replayed
+//!
+//!  nightly wires the first row, run the second; compare and whatif are shorter ones; generate makes the files; cli talks to
+//!  these, explain and rules.
 //! ```
 //!
 //! | folder | holds | may use | invariant |
 //! |---|---|---|---|
 //! | [`model`] | ids, instants, tables, schemas, codes, rejections | `limits` | no I/O, no locks |
 //! | [`intern`] | tokens to dense ids | `limits`, `model` | equal tokens, equal ids; no output depends on an id |
+//! | [`journal`] | what the engine was told, durably, by position | `limits` | what was acknowledged is replayed, in order and once |
 //! | [`gazetteer`] | names of regions | `model` | a code without a name is nothing wrong |
 //! | [`rules`] | TOML, checks with line and column, [`rules::Program`] | `model` | a `Program` is immutable and checked |
 //! | [`ingest`] | Parquet, Arrow, CSV, NDJSON and feeds to rows; codes published earlier | `model`, `intern` | knows no rule; a row is kept or rejected, never lost |
-//! | [`facts`] | columns in the order of persons, indexes | `model`, `intern` | never changes once built |
+//! | [`facts`] | columns in the order of persons, indexes; [`facts::LiveFacts`] puts rows in and out | `model`, `intern` | after any changes what is read is as if built anew |
 //! | [`cache`] | facts kept ready from one run to the next | `model`, `ingest`, `facts` | what is used is what was written; a doubt is a rebuild |
-//! | [`evaluate`] | the kernels | `model`, `rules`, `facts` | pure; the same codes at any number of threads |
+//! | [`evaluate`] | the kernels, for everybody and for whom a change touches | `model`, `rules`, `facts` | pure; the same codes at any number of threads, and however they were reached |
 //! | [`diff`] | two states compared | `model`, `rules`, `facts`, `evaluate` | before + diff = after |
+//! | [`engine`] | the step: journal, facts, evaluate, changes | `diff`, `evaluate`, `facts`, `ingest`, `journal`, `rules` | codes at a position are a function of the journal up to it |
 //! | [`sinks`] | outputs in four formats | the above | whole or not at all |
 //! | [`explain`] | the slow, readable evaluator, and its pages | `model`, `rules` | shares no code with `evaluate` |
 //! | [`generate`] | a believable city of any size, from a seed | `model`, `sinks` | the same bytes for a seed; holds no facts |
 //! | [`compare`] | two published files, and what changed | `diff`, `ingest`, `sinks` | nothing is written before both are read |
 //! | [`whatif`] | rules and listings not in force, and what they would change | `diff`, `evaluate`, `facts`, `rules` | as a full run over edited tables says |
 //! | [`nightly`] | the job on one screen | all above but `explain` and `generate` | nothing is written before all is read |
+//! | [`run`] | the live run on one screen | all above but `diff`, `explain`, `generate`, `nightly` | a message counts once, a change is told once |
 //! | [`cli`] | arguments, progress, summaries | anything | nobody imports it; only here are clocks read |
 //!
 //! `tests/tidy.rs` enforces the third column. [`limits`] holds every bound.
@@ -51,9 +58,12 @@
 //! |---|---|
 //! | as of, T | the instant for which codes are computed |
 //! | code | colour, reasons, excused rules and `valid_until` of one person at T |
+//! | dirt | whom changes of facts may concern |
 //! | exposure | the end of an overlap with an infectious person; first degree with a case, second with an exposed person |
 //! | fact | a row of one of the eleven tables |
+//! | flip | a person whose code differs from the one before |
 //! | level | of risk, of a region; the nearest listed division decides |
+//! | position | number of a record in the journal, from 1; what a change says it is of |
 //! | release | when a cause with a trigger ends: days, clean days, negative tests |
 //! | retention, R | days after which a trigger, an exposure or a report no longer counts |
 //! | standing declaration | the last accepted one; without it a person has no code |

@@ -207,6 +207,8 @@ pub fn run(job: &Job<'_>, stdout: &mut (dyn Write + Send), watcher: &dyn Watcher
     end(engine, outlets, job, report)
 }
 
+/// Name of the file of refused messages in a store.
+pub const REJECTIONS: &str = "rejections.ndjson";
 const RULES_DEFAULT: &str = "hangzhou";
 
 fn open_engine(
@@ -242,7 +244,7 @@ fn open_outlets<'a>(
     stdout: &'a mut (dyn Write + Send),
     last: Position,
 ) -> Result<(Outlets<'a>, Position), RunError> {
-    let (rejections, rejected_before) = Appended::open_lines(&job.store.join("rejections.ndjson"))?;
+    let (rejections, rejected_before) = Appended::open_lines(&job.store.join(REJECTIONS))?;
     let (changes, changes_path, told): (Box<dyn Write + Send + 'a>, _, _) = match job.changes {
         Changes::File(path) => {
             let (file, told) = Appended::open_changes(path, |told| told <= last.0)?;
@@ -476,7 +478,7 @@ pub struct Verified {
 pub fn verify(store: &Path, data: Option<&Path>, observer: &dyn Observer) -> Result<Verified, RunError> {
     let mut engine = open_engine(store, data, observer, &mut Report::default())?;
     engine.recover(Position(0), |_, _| Ok::<(), RunError>(()))?;
-    let city = engine.city();
+    let city = engine.city_mut();
     let facts = Table::ALL.into_iter().map(|table| city.rows_of(table)).sum();
     Ok(Verified { position: city.position(), as_of: city.as_of(), facts, sound: city.is_sound() })
 }

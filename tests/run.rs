@@ -51,7 +51,7 @@ impl Consumer {
         }
     }
 
-    fn check(&self, city: &City) {
+    fn check(&self, city: &mut City) {
         assert!(city.is_sound(), "the codes are those of a recompute");
         let codes = city.codes().expect("it has begun").iter();
         let colours: BTreeMap<String, Colour> =
@@ -104,18 +104,20 @@ fn live(seed: u64) {
         assert!(engine.last() >= consumer.told, "what was told was acknowledged");
         if engine.last() == Position(0) {
             let begun = engine.begin(None, &rules[0], first).expect("no fault is set");
-            begun.iter().for_each(|outcome| consumer.hear(engine.city(), outcome));
+            for outcome in &begun {
+                consumer.hear(engine.city(), outcome);
+            }
         } else {
+            let told = consumer.told;
             let hear = |city: &City, outcome: &Outcome| {
-                if outcome.position > consumer.told {
+                if outcome.position > told {
                     consumer.hear(city, outcome);
                 }
                 Ok::<(), EngineError>(())
             };
-            let told = consumer.told;
             engine.recover(told, hear).expect("whole");
         }
-        consumer.check(engine.city());
+        consumer.check(engine.city_mut());
         let fault_after = draw.range(0, 20);
         for group in 0.. {
             if group == fault_after {
@@ -132,7 +134,9 @@ fn live(seed: u64) {
             rest = later;
             // The process may end before anybody is told.
             let heard = if draw.chance(90) { outcomes.len() } else { draw.below(outcomes.len() + 1) };
-            outcomes.iter().take(heard).for_each(|outcome| consumer.hear(engine.city(), outcome));
+            for outcome in outcomes.iter().take(heard) {
+                consumer.hear(engine.city(), outcome);
+            }
             if heard < outcomes.len() || rest.is_empty() {
                 break;
             }
@@ -257,8 +261,8 @@ fn changes_are_told_as_they_come_and_again_on_demand() {
     let dir = empty_dir();
     let (store, feed) = (dir.path().join("store"), dir.path().join("feed.ndjson"));
     let declaration = json!({"id": 1, "person": "p1", "declared_at": "2020-02-11T08:00:00+08:00", "doc_type": "resident_id",
-        "residence": 330_106, "fever": false, "dyspnea": false, "respiratory": false, "contact_confirmed": false,
-        "contact_suspected": false, "contact_fever_respiratory": false});
+        "residence": 330_106, "fever": false, "dyspnea": false, "respiratory": false, "contact_with_case": false,
+        "visited_key_area": false});
     let case = json!({"id": 1, "person": "p1", "kind": "confirmed", "reported_at": "2020-02-12T00:00:00+08:00"});
     let message = |table: &str, op: &str, row: &Value| json!({"table": table, "op": op, "row": row}).to_string();
     let text = [
@@ -288,4 +292,18 @@ fn changes_are_told_as_they_come_and_again_on_demand() {
     let rejections = fs::read_to_string(store.join("rejections.ndjson")).expect("lines");
     assert_eq!(rejections.lines().count(), 1, "{rejections}");
     assert!(rejections.contains("\"offset\":4"), "{rejections}");
+}
+
+#[test]
+fn the_walk_through_tells_what_its_page_says() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let store = empty_dir();
+    let feed = top.join("datasets/feeds/two-friends.ndjson");
+    let told = done(run(store.path(), &feed).args(["--rules", "hangzhou", "--changes", "-"])).stdout;
+    let told = String::from_utf8(told).expect("UTF-8");
+    let page = fs::read_to_string(top.join("docs/streaming.md")).expect("the page");
+    assert!(page.contains(&format!("```json\n{told}```")), "{told}");
+    let readme = fs::read_to_string(top.join("README.md")).expect("the page");
+    let shown: Vec<&str> = told.lines().filter(|line| readme.contains(line)).collect();
+    assert_eq!(shown.len(), 2, "{shown:?}");
 }

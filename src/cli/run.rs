@@ -12,7 +12,7 @@ use super::{Failure, config, say};
 use crate::ingest::{IngestError, Observer};
 use crate::journal::Position;
 use crate::model::{ClosedEnum as _, Colour, Timestamp};
-use crate::run::{self, Changes, Job, Report, RunError, Watcher};
+use crate::run::{self, Changes, Job, REJECTIONS, Report, RunError, Watcher};
 use crate::sinks::{Destination, SinkError};
 
 impl From<RunError> for Failure {
@@ -133,11 +133,10 @@ fn tell(report: &Report, store: &Path, changes: Option<&Path>) {
     let (messages, refused) = (grouped(report.messages), grouped(report.refused));
     say(&format!("{messages} messages taken, {refused} refused, {} changes told", grouped(report.changes)));
     if let Some(changes) = changes {
-        say(&format!(
-            "changes are in {}, refused messages in {}",
-            changes.display(),
-            store.join("rejections.ndjson").display()
-        ));
+        say(&format!("changes are in {}", changes.display()));
+    }
+    if report.refused > 0 {
+        say(&format!("refused messages are in {}", store.join(REJECTIONS).display()));
     }
 }
 

@@ -107,9 +107,10 @@ impl City {
         self.current.as_ref().and_then(Current::next_due)
     }
 
-    /// Whether everybody's code is what a recompute gives, to the last bit. Cost: a recompute.
+    /// Whether everybody's code is what a recompute gives, to the last bit. Cost: a recompute, and the indexes that it wants.
     #[must_use]
-    pub fn is_sound(&self) -> bool {
+    pub fn is_sound(&mut self) -> bool {
+        self.live.index_meetings();
         let (Some(program), Some(codes)) = (self.program(), self.codes()) else { return self.rules.is_none() };
         evaluate::recompute(self.facts(), program, self.as_of).iter().eq(codes.iter())
     }

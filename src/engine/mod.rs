@@ -96,6 +96,12 @@ impl<S: Storage> Engine<S> {
         &self.city
     }
 
+    /// The city, for what changes no code.
+    #[must_use]
+    pub const fn city_mut(&mut self) -> &mut City {
+        &mut self.city
+    }
+
     /// The city, without its journal.
     #[must_use]
     pub fn into_city(self) -> City {
