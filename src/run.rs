@@ -186,9 +186,8 @@ pub fn run(job: &Job<'_>, stdout: &mut (dyn Write + Send), watcher: &dyn Watcher
     (outlets, told) = open_outlets(job, stdout, engine.last())?;
     if engine.last() == Position(0) {
         let at = watcher.now().or(job.as_of).ok_or(RunError::NoInstant)?;
-        let data = job.data.map(fingerprint).transpose()?;
         let rules = find_rules(job.rules.unwrap_or(RULES_DEFAULT), at)?;
-        for outcome in engine.begin(data, &rules, at)? {
+        for outcome in engine.begin(&rules, at)? {
             outlets.tell(engine.city(), &outcome)?;
         }
     } else {
@@ -219,19 +218,15 @@ fn open_engine(
 ) -> Result<Engine<Folder>, RunError> {
     let (journal, recovery) = Journal::open(Folder::open(&store.join("journal"))?)?;
     report.cut_bytes = recovery.cut_bytes;
-    let Some(data) = data else { return Ok(Engine::new(journal, Facts::default(), None)?) };
-    let print = fingerprint(data)?;
+    let Some(data) = data else { return Ok(Engine::new(journal, Facts::default(), None)) };
+    let print = ingest::discover(data)?.fingerprint()?;
     let (Ready { facts, rejections, warnings, .. }, _) = cache::load(data, None, observer)?;
     report.warnings.extend(warnings);
     if !rejections.is_empty() {
         let rows = rejections.len();
         report.warnings.push(format!("{rows} rows of {} are invalid; `sanma recompute` lists them", data.display()));
     }
-    Ok(Engine::new(journal, facts, Some(&print))?)
-}
-
-fn fingerprint(data: &Path) -> Result<String, IngestError> {
-    ingest::discover(data)?.fingerprint()
+    Ok(Engine::new(journal, facts, Some(print)))
 }
 
 fn find_rules(request: &str, at: Timestamp) -> Result<RuleSet, RunError> {

@@ -100,10 +100,10 @@ fn live(seed: u64) {
     let rules = ["hangzhou", "huzhou"].map(rule_set);
     while !rest.is_empty() {
         let (journal, _) = Journal::open(disk.clone()).expect("a disk that only crashes");
-        let mut engine = Engine::new(journal.with_segment_bytes(2_000), Facts::default(), None).expect("whole");
+        let mut engine = Engine::new(journal.with_segment_bytes(2_000), Facts::default(), None);
         assert!(engine.last() >= consumer.told, "what was told was acknowledged");
         if engine.last() == Position(0) {
-            let begun = engine.begin(None, &rules[0], first).expect("no fault is set");
+            let begun = engine.begin(&rules[0], first).expect("no fault is set");
             for outcome in &begun {
                 consumer.hear(engine.city(), outcome);
             }

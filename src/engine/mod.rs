@@ -66,28 +66,16 @@ impl EngineError {
 pub struct Engine<S: Storage> {
     journal: Journal<S>,
     city: City,
+    /// Fingerprint of the facts before the first record.
+    data: Option<String>,
 }
 
 impl<S: Storage> Engine<S> {
     /// An engine over the facts that a store began from, before the first record of its journal; then [`Self::recover`], or
     /// [`Self::begin`] if the journal is empty. `data` is those facts' fingerprint.
-    ///
-    /// # Errors
-    /// A journal that cannot be read, or began from other facts.
-    pub fn new(journal: Journal<S>, facts: Facts, data: Option<&str>) -> Result<Self, EngineError> {
-        let mut began = None;
-        journal.replay(Position(1), |position, payload| {
-            if position == Position(1) {
-                began = Some(decode(position, payload)?);
-            }
-            Ok::<(), EngineError>(())
-        })?;
-        if let Some(Record { word: Word::Begin(begin), .. }) = began
-            && begin.data.as_deref() != data
-        {
-            return Err(EngineError::of_data(begin.data.as_deref(), data));
-        }
-        Ok(Self { journal, city: City::new(facts) })
+    #[must_use]
+    pub fn new(journal: Journal<S>, facts: Facts, data: Option<String>) -> Self {
+        Self { journal, city: City::new(facts), data }
     }
 
     /// The city.
@@ -118,8 +106,8 @@ impl<S: Storage> Engine<S> {
     ///
     /// # Errors
     /// A journal that fails.
-    pub fn begin(&mut self, data: Option<String>, rules: &RuleSet, at: Timestamp) -> Result<Vec<Outcome>, EngineError> {
-        let word = Word::Begin(Begin { data, rules: Rules::of(rules) });
+    pub fn begin(&mut self, rules: &RuleSet, at: Timestamp) -> Result<Vec<Outcome>, EngineError> {
+        let word = Word::Begin(Begin { data: self.data.clone(), rules: Rules::of(rules) });
         self.step(vec![Record { as_of: at, source: None, refused: Vec::new(), word }])
     }
 
@@ -147,15 +135,20 @@ impl<S: Storage> Engine<S> {
     /// they changed, because nothing is evaluated there.
     ///
     /// # Errors
-    /// A journal that cannot be read; the visitor's own.
+    /// A journal that cannot be read, or began from other facts; the visitor's own.
     pub fn recover<E: From<EngineError> + From<JournalError>>(
         &mut self,
         told: Position,
         mut visit: impl FnMut(&City, &Outcome) -> Result<(), E>,
     ) -> Result<(), E> {
-        let city = &mut self.city;
+        let (city, data) = (&mut self.city, self.data.as_deref());
         self.journal.replay(Position(1), |position, payload| {
-            let record = decode(position, payload)?;
+            let record = Record::decode(payload).map_err(|cause| EngineError::Record { position, cause })?;
+            if let Word::Begin(begin) = &record.word
+                && begin.data.as_deref() != data
+            {
+                return Err(EngineError::of_data(begin.data.as_deref(), data).into());
+            }
             let outcome = if position <= told {
                 city.absorb(position, record)?
             } else {
@@ -167,8 +160,4 @@ impl<S: Storage> Engine<S> {
         city.evaluate();
         Ok(())
     }
-}
-
-fn decode(position: Position, payload: &[u8]) -> Result<Record, EngineError> {
-    Record::decode(payload).map_err(|cause| EngineError::Record { position, cause })
 }

@@ -125,12 +125,15 @@ impl Current {
                 touched.extend_from_slice(&facts.neighbours[facts.contacts_of.range(person.index())]);
             }
         };
+        // An exposure that ends with this step was passed on until now, and one that begins is from now on.
+        pass_on_along(strata, &dirt.linked, passes_on, &mut touched);
         for person in ascending(dirt.exposed.clone()) {
             touched.push(person);
             if strata.expose(facts, program, person) {
                 pass_on(&mut touched, person);
             }
         }
+        pass_on_along(strata, &dirt.linked, passes_on, &mut touched);
         for &person in dirt.isolated.iter().filter(|&&person| strata.exposes(person)) {
             pass_on(&mut touched, person);
         }
@@ -174,6 +177,14 @@ impl Current {
             }
         }
         flips
+    }
+}
+
+/// Those with whom somebody exposed is linked.
+fn pass_on_along(strata: &Strata, linked: &[(PersonId, PersonId)], passes_on: bool, touched: &mut Vec<PersonId>) {
+    for &(one, other) in linked.iter().filter(|_| passes_on) {
+        touched.extend(strata.exposes(one).then_some(other));
+        touched.extend(strata.exposes(other).then_some(one));
     }
 }
 

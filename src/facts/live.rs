@@ -31,16 +31,10 @@ pub struct Dirt {
     pub exposed: Vec<PersonId>,
     /// Whose quarantines changed, so that they may pass an exposure on for longer or shorter.
     pub isolated: Vec<PersonId>,
+    /// Who has met whom, or has not after all: an exposure of either may now be passed on to the other, or no longer.
+    pub linked: Vec<(PersonId, PersonId)>,
     /// Regions whose listings changed.
     pub regions: Vec<Region>,
-}
-
-impl Dirt {
-    /// Whether nothing changed.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.persons.is_empty() && self.exposed.is_empty() && self.isolated.is_empty() && self.regions.is_empty()
-    }
 }
 
 /// A row of a table that is in the order of persons and of an instant.
@@ -454,9 +448,18 @@ impl LiveFacts {
         for (person, other) in [(contact.person_a, contact.person_b), (contact.person_b, contact.person_a)] {
             let mut ends = Ends(&mut self.facts.neighbours, &mut self.facts.contact_rows);
             insert(&mut ends, &mut self.facts.contacts_of, person.index(), (other, row), |_| true);
-            self.touch([person]);
-            self.dirt.exposed.push(person);
         }
+        self.link(contact.person_a, contact.person_b);
+    }
+
+    /// Two persons have met, or have not: that exposes who met a case, and may pass an exposure on.
+    fn link(&mut self, one: PersonId, other: PersonId) {
+        for (person, other) in [(one, other), (other, one)] {
+            if self.facts.cases_of.contains(other.index()) {
+                self.dirt.exposed.push(person);
+            }
+        }
+        self.dirt.linked.push((one, other));
     }
 
     fn remove_contact(&mut self, id: u64) -> bool {
@@ -466,9 +469,8 @@ impl LiveFacts {
         for person in [contact.person_a, contact.person_b] {
             let mut ends = Ends(&mut self.facts.neighbours, &mut self.facts.contact_rows);
             remove(&mut ends, &mut self.facts.contacts_of, person.index(), |&(_, other)| other == row);
-            self.touch([person]);
-            self.dirt.exposed.push(person);
         }
+        self.link(contact.person_a, contact.person_b);
         self.free.push(row);
         true
     }
