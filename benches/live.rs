@@ -8,9 +8,9 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use divan::counter::ItemsCount;
 use sanma::evaluate::{Current, recompute};
-use sanma::facts::{Facts, LiveFacts};
-use sanma::model::facts::{Case, RiskArea, TableColumns as _};
-use sanma::model::{CaseKind, Level, PersonId, Region, Table, Timestamp};
+use sanma::facts::LiveFacts;
+use sanma::model::facts::{Case, Contact, RiskArea, TableColumns as _};
+use sanma::model::{CaseKind, Level, PersonId, Region, Setting, Table, Timestamp};
 use sanma::rules::Program;
 
 use crate::city::{City, count, shipped};
@@ -22,7 +22,7 @@ struct Followed {
     people: usize,
     /// How many rows have been sent.
     sent: usize,
-    /// Whoever has about as many contacts as a large household, firm and train together.
+    /// Some who have met a thousand.
     met: Vec<PersonId>,
 }
 
@@ -30,18 +30,35 @@ static LIVE: LazyLock<Mutex<Followed>> = LazyLock::new(|| {
     let City { facts, at, .. } = City::load();
     let program = shipped("huzhou", at);
     let people = facts.people;
-    let met = of_many_contacts(&facts, 1_000);
+    let met: Vec<PersonId> = (0..16).map(|number| PersonId(number * 31)).collect();
     let mut live = LiveFacts::new(facts);
+    befriend(&mut live, &met, 1_000, at);
     let current = Current::new(&mut live, &program, at);
     Mutex::new(Followed { live, current, program, people, sent: 0, met })
 });
 
-/// The persons whose number of contacts is nearest to one.
-fn of_many_contacts(facts: &Facts, wanted: usize) -> Vec<PersonId> {
-    let contacts = |person: &usize| facts.contacts_of.range(*person).len();
-    let mut people: Vec<usize> = (0..facts.people).collect();
-    people.sort_by_key(|person| contacts(person).abs_diff(wanted));
-    people.iter().take(16).map(|&person| PersonId(u32::try_from(person).expect("32 bits"))).collect()
+/// Gives some persons as many more contacts, all of the last week.
+fn befriend(live: &mut LiveFacts, persons: &[PersonId], contacts: usize, at: Timestamp) {
+    let people = live.facts().people;
+    let mut id = u64::MAX / 2;
+    for &person_a in persons {
+        for number in 0..contacts {
+            id += 1;
+            let person_b = scattered(usize::try_from(id).expect("64 bits"), people);
+            let person_b = PersonId(u32::try_from(person_b).expect("32 bits"));
+            let started_at = at.minus_days(u32::try_from(number % 7).expect("small"));
+            if person_a != person_b {
+                live.upsert_contact(Contact {
+                    id,
+                    person_a,
+                    person_b,
+                    started_at,
+                    duration_s: 3_600,
+                    setting: Setting::Work,
+                });
+            }
+        }
+    }
 }
 
 fn live() -> MutexGuard<'static, Followed> {
@@ -155,7 +172,7 @@ fn case(bencher: divan::Bencher<'_, '_>) {
             id: u64::MAX,
             person,
             kind: CaseKind::Confirmed,
-            onset_at: None,
+            onset_at: Some(at.minus_days(7)),
             reported_at: at,
             isolated_at: at,
             outcome: None,
