@@ -11,7 +11,6 @@ pub enum JournalError {
         /// The file or folder.
         file: String,
         /// What the system said.
-        #[source]
         cause: io::Error,
     },
     /// Another process has the journal open.
