@@ -1,7 +1,7 @@
 //! The live engine: what it is told is journalled, applied to the facts, followed by the codes and given out as changes.
 //!
 //! The one idea: codes at a position are a function of the journal up to it, so that there is one way from a [`Record`] to an
-//! [`Outcome`], [`City::apply`], for what arrives now and for what is replayed after a stop. Nothing else changes a city.
+//! [`Outcome`], `City::apply`, for what arrives now and for what is replayed after a stop. Nothing else changes a city.
 //!
 //! Invariants: a record is on the disk before it is applied; at any position the codes are those of a full recompute of the
 //! facts that stand; the outcomes of a replay are those of the first time; time goes one way.
