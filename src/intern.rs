@@ -486,21 +486,22 @@ impl Tokens {
     /// If there are 2^32 tokens.
     pub fn intern(&mut self, token: &str) -> u32 {
         let Self { bytes, ends, index, .. } = self;
-        let hash_of = |token: &[u8]| FixedState::with_seed(0).hash_one(token);
         if index.len() < ends.len() {
             *index = HashTable::with_capacity(ends.len() + ends.len() / 8);
             for id in 0..u32::try_from(ends.len()).expect("ids are 32-bit") {
-                index.insert_unique(hash_of(token_at(bytes, ends, id as usize)), id, |_| unreachable!("there is room"));
+                index.insert_unique(index_hash(token_at(bytes, ends, id as usize)), id, |_| {
+                    unreachable!("there is room")
+                });
             }
         }
-        let (token, hash) = (token.as_bytes(), hash_of(token.as_bytes()));
+        let (token, hash) = (token.as_bytes(), index_hash(token.as_bytes()));
         if let Some(&id) = index.find(hash, |&id| token_at(bytes, ends, id as usize) == token) {
             return id;
         }
         let id = u32::try_from(ends.len()).expect("an interner holds fewer than 2^32 tokens");
         bytes.edit(|bytes| bytes.extend_from_slice(token));
         ends.push(bytes.len());
-        index.insert_unique(hash, id, |&id| hash_of(token_at(bytes, ends, id as usize)));
+        index.insert_unique(hash, id, |&id| index_hash(token_at(bytes, ends, id as usize)));
         id
     }
 
@@ -539,13 +540,18 @@ impl Tokens {
     #[must_use]
     pub fn find(&self, token: &str) -> Option<u32> {
         if self.index.len() == self.ends.len() {
-            let hash = FixedState::with_seed(0).hash_one(token.as_bytes());
+            let hash = index_hash(token.as_bytes());
             let is = |&id: &u32| token_at(&self.bytes, &self.ends, id as usize) == token.as_bytes();
             return self.index.find(hash, is).copied();
         }
         let bytes_of = |&id: &u32| token_at(&self.bytes, &self.ends, id as usize);
         self.sorted.binary_search_by(|id| bytes_of(id).cmp(token.as_bytes())).ok().map(|place| self.sorted[place])
     }
+}
+
+/// By what [`Tokens`] finds a token once some have been added.
+fn index_hash(token: &[u8]) -> u64 {
+    FixedState::with_seed(0).hash_one(token)
 }
 
 #[cfg(test)]

@@ -181,9 +181,7 @@ pub fn run(job: &Job<'_>, stdout: &mut (dyn Write + Send), watcher: &dyn Watcher
     let mut report = Report::default();
     let feeds = open_feeds(job.feeds)?;
     let mut engine = open_engine(job.store, job.data, watcher, &mut report)?;
-    let mut outlets;
-    let told;
-    (outlets, told) = open_outlets(job, stdout, engine.last())?;
+    let (mut outlets, told) = open_outlets(job, stdout, engine.last())?;
     if engine.last() == Position(0) {
         let at = watcher.now().or(job.as_of).ok_or(RunError::NoInstant)?;
         let rules = find_rules(job.rules.unwrap_or(RULES_DEFAULT), at)?;

@@ -44,8 +44,6 @@ pub struct Current {
     strata: Strata,
     /// When to look at whom; entries of codes that have been replaced are still there.
     timers: BinaryHeap<Reverse<(Timestamp, PersonId)>>,
-    /// How many were evaluated in the last step.
-    touched: usize,
 }
 
 impl Current {
@@ -58,7 +56,7 @@ impl Current {
         let strata = Strata::new(facts, program, at);
         let codes = full::evaluate_all(&Moment::new(facts, program, &strata, at));
         let timers = timers_of(facts, &codes, at);
-        Self { at, codes, strata, timers, touched: facts.people }
+        Self { at, codes, strata, timers }
     }
 
     /// The instant that the codes are of.
@@ -73,12 +71,6 @@ impl Current {
         &self.codes
     }
 
-    /// How many people were evaluated in the last step.
-    #[must_use]
-    pub const fn touched(&self) -> usize {
-        self.touched
-    }
-
     /// Follows the changes made since the last time, and time itself. Gives whose codes differ, by person.
     ///
     /// # Panics
@@ -87,8 +79,7 @@ impl Current {
         assert!(at >= self.at, "time goes one way");
         let dirt = live.settle();
         self.at = at;
-        let touched = self.touch(live, program, &dirt);
-        self.touched = touched.len();
+        let touched = self.touch(live, program, dirt);
         if is_wave(touched.len(), live.facts().people) {
             return self.follow_all(live, program, at);
         }
@@ -114,11 +105,11 @@ impl Current {
 
     /// Brings the strata up to date. Gives whose codes may differ, ascending; or so many of them that everybody is to be
     /// evaluated.
-    fn touch(&mut self, live: &LiveFacts, program: &Program, dirt: &Dirt) -> Vec<PersonId> {
+    fn touch(&mut self, live: &LiveFacts, program: &Program, dirt: Dirt) -> Vec<PersonId> {
         let (facts, strata) = (live.facts(), &mut self.strata);
         strata.grow(facts.people);
-        strata.follow_regions(facts, program, !dirt.regions.is_empty());
-        let mut touched = dirt.persons.clone();
+        let Dirt { persons: mut touched, exposed, isolated, linked, regions } = dirt;
+        strata.follow_regions(facts, program, !regions.is_empty());
         let passes_on = program.rules.iter().any(|rule| matches!(rule.cause, Cause::SecondContact { .. }));
         let pass_on = |touched: &mut Vec<PersonId>, person: PersonId| {
             if passes_on {
@@ -126,19 +117,19 @@ impl Current {
             }
         };
         // An exposure that ends with this step was passed on until now, and one that begins is from now on.
-        pass_on_along(strata, &dirt.linked, passes_on, &mut touched);
-        for person in ascending(dirt.exposed.clone()) {
+        pass_on_along(strata, &linked, passes_on, &mut touched);
+        for person in ascending(exposed) {
             touched.push(person);
             if strata.expose(facts, program, person) {
                 pass_on(&mut touched, person);
             }
         }
-        pass_on_along(strata, &dirt.linked, passes_on, &mut touched);
-        for &person in dirt.isolated.iter().filter(|&&person| strata.exposes(person)) {
+        pass_on_along(strata, &linked, passes_on, &mut touched);
+        for &person in isolated.iter().filter(|&&person| strata.exposes(person)) {
             pass_on(&mut touched, person);
         }
-        if !dirt.regions.is_empty() {
-            let mut people = live.people_of_regions(&regions_within(facts, &dirt.regions));
+        if !regions.is_empty() {
+            let mut people = live.people_of_regions(&regions_within(facts, &regions));
             if is_wave(people.len(), facts.people) {
                 return people;
             }

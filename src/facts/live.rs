@@ -126,6 +126,18 @@ fn replace<R: Numbered<Row: OfPerson>>(
     row: R::Row,
 ) -> Option<R::Row> {
     let old = take(keys, rows, ranges, row.id());
+    put(keys, people, rows, ranges, row);
+    old
+}
+
+/// Puts a row in. There is none of its id.
+fn put<R: Numbered<Row: OfPerson>>(
+    keys: &mut Keys,
+    people: usize,
+    rows: &mut R,
+    ranges: &mut impl Ranges,
+    row: R::Row,
+) {
     if keys.is_full() {
         let rows_of = |person: usize| ranges.span_of(person).range();
         keys.renew(
@@ -137,7 +149,6 @@ fn replace<R: Numbered<Row: OfPerson>>(
     let before = |other: &R::Row| (other.at(), other.id()) < (row.at(), row.id());
     insert(rows, ranges, row.person().index(), row, before);
     keys.put(row.id(), row.person().0);
-    old
 }
 
 /// Takes the row with an id out.
@@ -342,7 +353,7 @@ impl LiveFacts {
         self.remove_case(row.id);
         let facts = &mut self.facts;
         let is_first = !facts.cases_of.contains(row.person.index());
-        replace(&mut self.index.cases, facts.people, &mut Alone(&mut facts.cases), &mut facts.cases_of, row);
+        put(&mut self.index.cases, facts.people, &mut Alone(&mut facts.cases), &mut facts.cases_of, row);
         if is_first {
             self.for_placed_stays(row.person, Self::add_case_stay);
         }
@@ -398,7 +409,7 @@ impl LiveFacts {
         self.remove_stay(row.id);
         let facts = &mut self.facts;
         let row = (row, facts.regions.number(row.region));
-        replace(&mut self.index.stays, facts.people, &mut stays!(facts), &mut facts.stays_of, row);
+        put(&mut self.index.stays, facts.people, &mut stays!(facts), &mut facts.stays_of, row);
         if let Some((place, stay)) = visit_of(&row.0) {
             let before = |other: &PlaceStay| other.entered_at <= stay.entered_at;
             insert(&mut self.visits, &mut self.visits_of, place.index(), stay, before);
