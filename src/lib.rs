@@ -72,6 +72,7 @@
 //! | window | when a case (or an exposed person) infects |
 
 pub mod cache;
+pub mod checkpoint;
 pub mod cli;
 pub mod compare;
 pub mod diff;

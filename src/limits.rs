@@ -50,6 +50,17 @@ pub const TIMER_MILLIS_MAX: u64 = 100;
 pub const JOURNAL_FRAME_BYTES_MAX: usize = 1 << 26;
 /// Bytes after which a segment of the journal is followed by another one: one is in memory while it is replayed.
 pub const JOURNAL_SEGMENT_BYTES: u64 = 1 << 26;
+/// Fewest full segments of the journal that a checkpoint is made for.
+pub const CHECKPOINT_SEGMENTS_MIN: usize = 4;
+/// Most segments that go into one checkpoint: their records are in memory while it is made.
+pub const CHECKPOINT_SEGMENTS_MAX: usize = 16;
+/// A checkpoint is made once the journal since the last one is one in so many of its bytes: so many times is a row written again,
+/// at most, for each byte of the journal.
+pub const CHECKPOINT_SHARE: u64 = 4;
+/// Rows of a checkpoint's table that are handled at once.
+pub const CHECKPOINT_BATCH_ROWS: usize = 8_192;
+/// Rows in a row group of a checkpoint's table.
+pub const CHECKPOINT_GROUP_ROWS: usize = 1 << 20;
 /// Stays at one place that a task of the pool holds against those of cases.
 pub const STAYS_PER_TASK: usize = 1_024;
 /// Rows of one state that a task of the pool merges with those of another.
@@ -78,4 +89,5 @@ const _: () = assert!(FEED_MESSAGE_BYTES_MAX <= TEXT_LINE_BYTES_MAX);
 const _: () = assert!(WORDS_PER_TASK * u64::BITS as usize == PEOPLE_PER_TASK);
 const _: () = assert!(DECODE_ROWS_MAX <= ROW_GROUP_ROWS_RESERVED_MAX);
 const _: () = assert!(GENERATED_GROUP_ROWS.is_multiple_of(GENERATED_BATCH_ROWS));
+const _: () = assert!(CHECKPOINT_SEGMENTS_MIN <= CHECKPOINT_SEGMENTS_MAX);
 const _: () = assert!(FORECAST_DAYS_MAX > 2 * RETENTION_DAYS_MAX);

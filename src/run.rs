@@ -5,8 +5,10 @@
 //!
 //! ```text
 //! STORE/journal/            what the engine was told; one process at a time
+//! STORE/checkpoints/        facts at a position; the journal up to it is dropped
 //! STORE/changes.ndjson      changed codes, by position
 //! STORE/rejections.ndjson   messages and rows that were refused, in the order of the feeds
+//! STORE/told.json           how far the file of changes is known to be told
 //! ```
 //!
 //! Invariants: a message counts once, however often the run is ended and by what, if its feed is a file; a change is told in the
@@ -20,18 +22,18 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
-use crate::cache::{self, Ready};
-use crate::engine::{City, Engine, EngineError, Offset, Outcome, Record, Rules, Word};
-use crate::facts::Facts;
+use crate::checkpoint::{Checkpoint, CheckpointError, Keeper};
+use crate::engine::{City, Engine, EngineError, Offset, Outcome, Record, Rules, Standing, Word};
+use crate::facts::{Facts, Names};
 use crate::ingest::feed::{self, Blocks, Event, Source};
-use crate::ingest::{self, IngestError, Observer};
+use crate::ingest::{self, IngestError, Loaded, Observer};
 use crate::journal::{Folder, Journal, JournalError, Position};
-use crate::limits::{FEED_BLOCKS_PENDING_MAX, TIMER_MILLIS_MAX};
+use crate::limits::{FEED_BLOCKS_PENDING_MAX, JOURNAL_SEGMENT_BYTES, TIMER_MILLIS_MAX};
 use crate::model::published::ReasonLists;
 use crate::model::schema::{changes_schema, codes_schema, rejections_schema};
 use crate::model::{Colour, Rejection, Table, Timestamp};
 use crate::rules::{Catalog, ResolveError, RuleSet};
-use crate::sinks::{self, Appended, Destination, OutputFormat, SinkError};
+use crate::sinks::{self, Appended, Destination, Mark, OutputFormat, SinkError, Staged};
 
 /// What a run is asked to do.
 #[derive(Debug)]
@@ -50,6 +52,8 @@ pub struct Job<'a> {
     pub changes: Changes<'a>,
     /// Whether changes of reasons alone are changes.
     pub reasons: bool,
+    /// Bytes after which a segment of the journal is followed by another one.
+    pub segment_bytes: u64,
     /// Where everybody's code is written when the run ends, if anywhere.
     pub out: Option<Destination<'a>>,
 }
@@ -83,6 +87,22 @@ pub enum RunError {
     /// Changes, rejections or codes cannot be written.
     #[error(transparent)]
     Sink(#[from] SinkError),
+    /// A checkpoint cannot be used, or the first one cannot be made.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// Changes are missing in what was told, and not in the journal any more.
+    #[error(
+        "{} goes to position {}, and the store knows what changed after position {} only: name the file that goes so far, or a \
+         new one, which will begin with everybody's code", .told_in.display(), .told.0, .from.0
+    )]
+    Untold {
+        /// Where changes are told.
+        told_in: PathBuf,
+        /// How far.
+        told: Position,
+        /// The position of the checkpoint.
+        from: Position,
+    },
     /// No such rules.
     #[error(transparent)]
     Rules(#[from] ResolveError),
@@ -134,13 +154,15 @@ pub struct Report {
     pub late_ticks: u64,
     /// Bytes of the journal that were never acknowledged, and cut.
     pub cut_bytes: u64,
+    /// Checkpoints made.
+    pub checkpoints: u64,
     /// What looked odd.
     pub warnings: Vec<String>,
 }
 
 /// Where changes and refused rows go.
 struct Outlets<'a> {
-    changes: Box<dyn Write + Send + 'a>,
+    changes: ChangesOut<'a>,
     changes_path: PathBuf,
     rejections: Appended,
     /// Lines that were in the file of rejections at the start, and lines seen since the journal's begin.
@@ -149,6 +171,28 @@ struct Outlets<'a> {
     reasons: bool,
     lists: ReasonLists,
     told: u64,
+    mark_path: PathBuf,
+}
+
+enum ChangesOut<'a> {
+    File(Appended),
+    Stdout(&'a mut (dyn Write + Send)),
+}
+
+impl Write for ChangesOut<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.write(bytes),
+            Self::Stdout(stdout) => stdout.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::File(file) => Write::flush(file),
+            Self::Stdout(stdout) => stdout.flush(),
+        }
+    }
 }
 
 impl Outlets<'_> {
@@ -167,9 +211,24 @@ impl Outlets<'_> {
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {
-        let path = self.changes_path.clone();
-        self.changes.flush().map_err(|cause| SinkError::Io { path, cause })?;
-        self.rejections.flush()
+        let path = &self.changes_path;
+        self.changes.flush().map_err(|cause| SinkError::Io { path: path.clone(), cause })?;
+        Appended::flush(&mut self.rejections)
+    }
+
+    /// Makes durable what was told up to a position, and that it was.
+    fn secure(&mut self, position: Position) -> Result<(), SinkError> {
+        self.flush()?;
+        self.rejections.sync(position.0)?;
+        let ChangesOut::File(file) = &mut self.changes else { return Ok(()) };
+        let mark = file.sync(position.0)?;
+        let path = &self.mark_path;
+        let staged = Staged::write(path, |file| {
+            let written =
+                serde_json::to_writer(&mut *file, &mark).map_err(io::Error::from).and_then(|()| writeln!(file));
+            written.map_err(|cause| SinkError::Io { path: path.clone(), cause })
+        });
+        sinks::commit(vec![staged?])
     }
 }
 
@@ -180,8 +239,9 @@ impl Outlets<'_> {
 pub fn run(job: &Job<'_>, stdout: &mut (dyn Write + Send), watcher: &dyn Watcher) -> Result<Report, RunError> {
     let mut report = Report::default();
     let feeds = open_feeds(job.feeds)?;
-    let mut engine = open_engine(job.store, job.data, watcher, &mut report)?;
-    let (mut outlets, told) = open_outlets(job, stdout, engine.last())?;
+    let (mut engine, checkpoint) = open_engine(job.store, job.data, job.segment_bytes, watcher, &mut report)?;
+    let (mut outlets, told) = open_outlets(job, stdout, &engine)?;
+    let mut keeper = Keeper::new(job.store, checkpoint, job.segment_bytes);
     if engine.last() == Position(0) {
         let at = watcher.now().or(job.as_of).ok_or(RunError::NoInstant)?;
         let rules = find_rules(job.rules.unwrap_or(RULES_DEFAULT), at)?;
@@ -199,9 +259,42 @@ pub fn run(job: &Job<'_>, stdout: &mut (dyn Write + Send), watcher: &dyn Watcher
     let (sender, receiver) = crossbeam_channel::bounded(FEED_BLOCKS_PENDING_MAX);
     // Not joined: it may wait for ever for a line that nobody writes.
     std::thread::spawn(move || read_feeds(feeds, &sender));
-    follow(&mut engine, &mut outlets, &receiver, watcher, &mut report)?;
+    follow(&mut engine, &mut outlets, &mut keeper, &receiver, watcher, &mut report)?;
 
+    outlets.secure(engine.last())?;
+    if !watcher.interrupted() {
+        drop_what_is_kept(&mut engine, &mut keeper, true, &mut report)?;
+    }
     end(engine, outlets, job, report)
+}
+
+/// Begins a checkpoint if it is time. What was told is made durable first: what a checkpoint holds is not told again.
+fn keep(engine: &Engine<Folder>, outlets: &mut Outlets<'_>, keeper: &mut Keeper) -> Result<(), RunError> {
+    let sealed = engine.sealed();
+    if keeper.is_due(&sealed) {
+        outlets.secure(engine.last())?;
+        keeper.begin(&sealed);
+    }
+    Ok(())
+}
+
+/// Drops the journal behind a checkpoint that has been made. One that could not be made is a warning: the journal has it all.
+fn drop_what_is_kept(
+    engine: &mut Engine<Folder>,
+    keeper: &mut Keeper,
+    wait: bool,
+    report: &mut Report,
+) -> Result<(), RunError> {
+    match keeper.finished(wait) {
+        Ok(Some(checkpoint)) => {
+            report.checkpoints += 1;
+            engine.drop_until(checkpoint.position())?;
+            checkpoint.remove_older()?;
+        }
+        Ok(None) => {}
+        Err(error) => report.warnings.push(format!("a checkpoint could not be made: {error}")),
+    }
+    Ok(())
 }
 
 /// Name of the file of refused messages in a store.
@@ -211,20 +304,35 @@ const RULES_DEFAULT: &str = "hangzhou";
 fn open_engine(
     store: &Path,
     data: Option<&Path>,
+    segment_bytes: u64,
     observer: &dyn Observer,
     report: &mut Report,
-) -> Result<Engine<Folder>, RunError> {
+) -> Result<(Engine<Folder>, Option<Checkpoint>), RunError> {
     let (journal, recovery) = Journal::open(Folder::open(&store.join("journal"))?)?;
+    let journal = journal.with_segment_bytes(segment_bytes);
     report.cut_bytes = recovery.cut_bytes;
-    let Some(data) = data else { return Ok(Engine::new(journal, Facts::default(), None)) };
-    let print = ingest::discover(data)?.fingerprint()?;
-    let (Ready { facts, rejections, warnings, .. }, _) = cache::load(data, None, observer)?;
-    report.warnings.extend(warnings);
-    if !rejections.is_empty() {
-        let rows = rejections.len();
+    let print = data.map(|data| ingest::discover(data)?.fingerprint()).transpose()?;
+    if let Some(checkpoint) = Checkpoint::newest(store)? {
+        let standing = checkpoint.standing().clone();
+        if print.is_some() && print != standing.data {
+            return Err(EngineError::of_data(standing.data.as_deref(), print.as_deref()).into());
+        }
+        let facts = checkpoint.load(observer)?;
+        return Ok((Engine::new(journal, facts, standing)?, Some(checkpoint)));
+    }
+    let (Some(data), Some(print)) = (data, print) else {
+        return Ok((Engine::new(journal, Facts::default(), Standing::before_all(None))?, None));
+    };
+    let loaded = ingest::load(data, observer)?;
+    report.warnings.extend(loaded.warnings.iter().cloned());
+    if !loaded.rejections.is_empty() {
+        let rows = loaded.rejections.len();
         report.warnings.push(format!("{rows} rows of {} are invalid; `sanma recompute` lists them", data.display()));
     }
-    Ok(Engine::new(journal, facts, Some(print)))
+    let checkpoint = Checkpoint::of_data(store, &loaded, print, &|| observer.interrupted())?;
+    let Loaded { tables, persons, places, labels, .. } = loaded;
+    let facts = Facts::new(tables, Names { persons, places, labels });
+    Ok((Engine::new(journal, facts, checkpoint.standing().clone())?, Some(checkpoint)))
 }
 
 fn find_rules(request: &str, at: Timestamp) -> Result<RuleSet, RunError> {
@@ -235,18 +343,28 @@ fn find_rules(request: &str, at: Timestamp) -> Result<RuleSet, RunError> {
 fn open_outlets<'a>(
     job: &Job<'_>,
     stdout: &'a mut (dyn Write + Send),
-    last: Position,
+    engine: &Engine<Folder>,
 ) -> Result<(Outlets<'a>, Position), RunError> {
+    let (last, from) = (engine.last(), engine.city().position());
+    let mark_path = job.store.join("told.json");
     let (rejections, rejected_before) = Appended::open_lines(&job.store.join(REJECTIONS))?;
-    let (changes, changes_path, told): (Box<dyn Write + Send + 'a>, _, _) = match job.changes {
+    let (changes, changes_path, told) = match job.changes {
         Changes::File(path) => {
-            let (file, told) = Appended::open_changes(path, |told| told <= last.0)?;
-            (Box::new(file), path.to_owned(), Position(told))
+            // Without it everything is told as the file itself says.
+            let mark: Option<Mark> = std::fs::read(&mark_path).ok().and_then(|text| serde_json::from_slice(&text).ok());
+            let (file, told) = Appended::open_changes(path, mark.as_ref(), |told| told <= last.0)?;
+            (ChangesOut::File(file), path.to_owned(), Position(told))
         }
-        Changes::Stdout(from) => (Box::new(stdout), PathBuf::from("standard output"), from.unwrap_or(last).min(last)),
+        Changes::Stdout(from) => {
+            (ChangesOut::Stdout(stdout), PathBuf::from("standard output"), from.unwrap_or(last).min(last))
+        }
     };
-    let (reasons, lists) = (job.reasons, ReasonLists::default());
-    let outlets = Outlets { changes, changes_path, rejections, rejected_before, rejected: 0, reasons, lists, told: 0 };
+    if told > Position(0) && told < from {
+        return Err(RunError::Untold { told_in: changes_path, told, from });
+    }
+    let (reasons, lists, rejected) = (job.reasons, ReasonLists::default(), engine.city().standing().refused);
+    let outlets =
+        Outlets { changes, changes_path, rejections, rejected_before, rejected, reasons, lists, told: 0, mark_path };
     Ok((outlets, told))
 }
 
@@ -362,6 +480,7 @@ fn read_feeds(feeds: Vec<Feed>, sender: &Sender<Result<Piece, RunError>>) {
 fn follow(
     engine: &mut Engine<Folder>,
     outlets: &mut Outlets<'_>,
+    keeper: &mut Keeper,
     receiver: &Receiver<Result<Piece, RunError>>,
     watcher: &dyn Watcher,
     report: &mut Report,
@@ -382,6 +501,8 @@ fn follow(
             }
         }
         outlets.flush()?;
+        drop_what_is_kept(engine, keeper, false, report)?;
+        keep(engine, outlets, keeper)?;
     }
     for (table, columns) in unknown {
         let names = columns.into_iter().collect::<Vec<_>>().join(", ");
@@ -434,9 +555,7 @@ fn lines_of(rejections: &[Rejection]) -> Result<Vec<u8>, SinkError> {
     Ok(lines)
 }
 
-fn end(engine: Engine<Folder>, mut outlets: Outlets<'_>, job: &Job<'_>, report: Report) -> Result<Report, RunError> {
-    outlets.flush()?;
-    outlets.rejections.sync()?;
+fn end(engine: Engine<Folder>, outlets: Outlets<'_>, job: &Job<'_>, report: Report) -> Result<Report, RunError> {
     let (told, mut city) = (outlets.told, engine.into_city());
     drop(outlets);
     if let Some(out) = job.out {
@@ -469,7 +588,7 @@ pub struct Verified {
 /// # Errors
 /// [`RunError`].
 pub fn verify(store: &Path, data: Option<&Path>, observer: &dyn Observer) -> Result<Verified, RunError> {
-    let mut engine = open_engine(store, data, observer, &mut Report::default())?;
+    let (mut engine, _) = open_engine(store, data, JOURNAL_SEGMENT_BYTES, observer, &mut Report::default())?;
     engine.recover(Position(0), |_, _| Ok::<(), RunError>(()))?;
     let city = engine.city_mut();
     let facts = Table::ALL.into_iter().map(|table| city.rows_of(table)).sum();

@@ -4,6 +4,7 @@
 mod agreement;
 mod bad_input;
 mod cache;
+mod checkpoint;
 mod city;
 mod cli;
 mod compare;

@@ -7,8 +7,10 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use sanma::engine::{City, Engine, EngineError, Outcome, Record, Word};
+use sanma::checkpoint::Checkpoint;
+use sanma::engine::{City, Engine, EngineError, Outcome, Record, Standing, Word};
 use sanma::facts::Facts;
+use sanma::ingest::Unobserved;
 use sanma::ingest::feed::{Event, Source, decode, lines};
 use sanma::journal::{Disk, Fault, Journal, Position};
 use sanma::model::published::ReasonLists;
@@ -98,9 +100,12 @@ fn live(seed: u64) {
     let mut rest = &feed[..];
     let mut consumer = Consumer::default();
     let rules = ["hangzhou", "huzhou"].map(rule_set);
+    let store = empty_dir();
     while !rest.is_empty() {
         let (journal, _) = Journal::open(disk.clone()).expect("a disk that only crashes");
-        let mut engine = Engine::new(journal.with_segment_bytes(2_000), Facts::default(), None);
+        let journal = journal.with_segment_bytes(2_000);
+        let mut checkpoint = Checkpoint::newest(store.path()).expect("nothing is damaged");
+        let mut engine = at_checkpoint(journal, checkpoint.as_ref());
         assert!(engine.last() >= consumer.told, "what was told was acknowledged");
         if engine.last() == Position(0) {
             let begun = engine.begin(&rules[0], first).expect("no fault is set");
@@ -140,9 +145,57 @@ fn live(seed: u64) {
             if heard < outcomes.len() || rest.is_empty() {
                 break;
             }
+            if draw.chance(15) && !fold(&mut engine, store.path(), &mut checkpoint, &mut draw) {
+                break;
+            }
         }
         drop(engine);
         disk.crash();
+    }
+    late(&disk, store.path(), &consumer);
+}
+
+fn at_checkpoint(journal: Journal<Disk>, checkpoint: Option<&Checkpoint>) -> Engine<Disk> {
+    let Some(checkpoint) = checkpoint else {
+        return Engine::new(journal, Facts::default(), Standing::before_all(None)).expect("nothing to disagree with");
+    };
+    let facts = checkpoint.load(&Unobserved).expect("what was written");
+    Engine::new(journal, facts, checkpoint.standing().clone()).expect("the journal goes on from there")
+}
+
+/// Makes a checkpoint of some of the segments that are full; all has been told. Gives whether the disk went along.
+fn fold(engine: &mut Engine<Disk>, store: &Path, newest: &mut Option<Checkpoint>, draw: &mut Draw) -> bool {
+    let next = newest.as_ref().map_or(Position(1), |newest| newest.position().next());
+    let sealed = engine.sealed().first_since(next, 1 + draw.below(4));
+    if sealed.last() < next {
+        return true;
+    }
+    let made = Checkpoint::fold(store, newest.as_ref(), &sealed, &|| false).expect("room");
+    assert_eq!(made.position(), sealed.last());
+    // A stop may leave any of what follows undone.
+    let goes_on = draw.chance(30) || engine.drop_until(made.position()).is_ok();
+    if draw.chance(70) {
+        made.remove_older().expect("they are there");
+    }
+    *newest = Some(made);
+    goes_on
+}
+
+/// Whoever comes late is told everybody's code at the checkpoint, and then what everybody else is told.
+fn late(disk: &Disk, store: &Path, consumer: &Consumer) {
+    let (journal, _) = Journal::open(disk.clone()).expect("a disk that only crashes");
+    let checkpoint = Checkpoint::newest(store).expect("nothing is damaged");
+    let mut engine = at_checkpoint(journal, checkpoint.as_ref());
+    let from = engine.city().position();
+    let mut latecomer = Consumer { told: Position(from.0.saturating_sub(1)), ..Consumer::default() };
+    let hear = |city: &City, outcome: &Outcome| {
+        latecomer.hear(city, outcome);
+        Ok::<(), EngineError>(())
+    };
+    engine.recover(Position(0), hear).expect("whole");
+    latecomer.check(engine.city_mut());
+    if latecomer.told == consumer.told {
+        assert_eq!(latecomer.colours, consumer.colours);
     }
 }
 
@@ -153,20 +206,20 @@ fn a_city_on_a_disk_that_crashes_is_told_of_once_and_whole() {
     }
 }
 
-fn run(store: &Path, feed: &Path) -> Command {
+pub fn run(store: &Path, feed: &Path) -> Command {
     let mut command = Command::new(SANMA);
     command.args(["run", "--clock", "feed", "--as-of", "2020-02-11", "--json", "--store"]).arg(store).arg(feed);
     command
 }
 
-fn done(command: &mut Command) -> Output {
+pub fn done(command: &mut Command) -> Output {
     let output = command.output().expect("it runs");
     assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
     output
 }
 
 /// The state that a file of changes tells, and its last position.
-fn applied(changes: &Path) -> BTreeMap<String, String> {
+pub fn applied(changes: &Path) -> BTreeMap<String, String> {
     let (mut colours, mut last) = (BTreeMap::new(), 0);
     for line in fs::read_to_string(changes).expect("changes").lines() {
         let line: Value = serde_json::from_str(line).expect("a change");
@@ -184,7 +237,7 @@ fn applied(changes: &Path) -> BTreeMap<String, String> {
     colours
 }
 
-fn codes(out: &Path) -> BTreeMap<String, String> {
+pub fn codes(out: &Path) -> BTreeMap<String, String> {
     let text = fs::read_to_string(out.join("codes.ndjson")).expect("codes");
     let of = |line: &str| {
         let line: Value = serde_json::from_str(line).expect("a code");
@@ -194,7 +247,7 @@ fn codes(out: &Path) -> BTreeMap<String, String> {
 }
 
 /// A feed that takes a while, written to a file.
-fn long_feed(path: &Path) {
+pub fn long_feed(path: &Path) {
     let mut text = Vec::new();
     for seed in 1..=250 {
         let (feed, _) = messages(seed);
@@ -222,13 +275,16 @@ fn a_run_that_is_killed_again_and_again_ends_as_one_that_was_not() {
     let mut draw = Draw::new(7, 23);
     let mut stopped = 0;
     for _ in 0..25 {
-        let mut child = run(&killed, &feed).stderr(Stdio::null()).spawn().expect("it runs");
+        let mut command = run(&killed, &feed);
+        command.args(["--segment-bytes", "8000"]);
+        let mut child = command.stderr(Stdio::null()).spawn().expect("it runs");
         std::thread::sleep(Duration::from_millis(u64::from(draw.range(5, 120))));
         stopped += usize::from(child.try_wait().expect("a child").is_none());
         child.kill().expect("it can be killed");
         child.wait().expect("it ends");
     }
     assert!(stopped > 0, "no run was still under way when it was killed");
+    assert!(killed.join("checkpoints").is_dir(), "no checkpoint was made");
     assert_eq!(at_end(&killed), at_end(&whole), "codes and rejections are those of a run that was left alone");
 }
 

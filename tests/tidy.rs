@@ -19,12 +19,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("evaluate", &["facts", "limits", "model", "rules"]),
     ("diff", &["evaluate", "facts", "limits", "model", "rules"]),
     ("engine", &["diff", "evaluate", "facts", "ingest", "journal", "model", "rules"]),
+    ("checkpoint", &["engine", "facts", "ingest", "journal", "limits", "model", "sinks"]),
     ("sinks", &["diff", "evaluate", "facts", "intern", "limits", "model", "rules"]),
     ("explain", &["limits", "model", "rules"]),
     ("generate", &["limits", "model", "sinks"]),
     ("compare", &["diff", "ingest", "model", "sinks"]),
     ("whatif", &["diff", "evaluate", "facts", "limits", "model", "rules"]),
-    ("run", &["cache", "engine", "evaluate", "facts", "ingest", "journal", "limits", "model", "rules", "sinks"]),
+    ("run", &["checkpoint", "engine", "evaluate", "facts", "ingest", "journal", "limits", "model", "rules", "sinks"]),
     ("nightly", &["cache", "diff", "evaluate", "facts", "ingest", "model", "rules", "sinks"]),
 ];
 

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::rules::RulesCommand;
 use crate::generate::DAYS_DEFAULT;
-use crate::limits::{GENERATED_DAYS_MAX, GENERATED_PEOPLE_MAX};
+use crate::limits::{GENERATED_DAYS_MAX, GENERATED_PEOPLE_MAX, JOURNAL_SEGMENT_BYTES};
 use crate::model::{ClosedEnum as _, Level, Region, Timestamp};
 use crate::rules::UTC_OFFSET_DEFAULT;
 use crate::sinks::OutputFormat;
@@ -239,6 +239,9 @@ pub(super) struct RunArgs {
     /// Count a change of reasons alone as a change
     #[arg(long)]
     pub(super) reasons: bool,
+    /// Bytes of a file of the journal; a checkpoint is made of four at the least, and they are dropped
+    #[arg(long, value_name = "BYTES", default_value_t = JOURNAL_SEGMENT_BYTES, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) segment_bytes: u64,
     /// Directory for everybody's code when the run ends
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,

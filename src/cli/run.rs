@@ -9,6 +9,7 @@ use super::args::{ClockArg, RunArgs, VerifyArgs};
 use super::progress::{self, Progress};
 use super::summary::grouped;
 use super::{Failure, config, say};
+use crate::checkpoint::CheckpointError;
 use crate::ingest::{IngestError, Observer};
 use crate::journal::Position;
 use crate::model::{ClosedEnum as _, Colour, Timestamp};
@@ -18,7 +19,9 @@ use crate::sinks::{Destination, SinkError};
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         match error {
-            RunError::Ingest(IngestError::Interrupted) => Self::Interrupted,
+            RunError::Ingest(IngestError::Interrupted) | RunError::Checkpoint(CheckpointError::Interrupted) => {
+                Self::Interrupted
+            }
             RunError::Sink(SinkError::Io { cause, .. }) if cause.kind() == io::ErrorKind::BrokenPipe => {
                 Self::BrokenPipe
             }
@@ -82,6 +85,7 @@ pub(super) fn run(args: &RunArgs, out: &mut (dyn Write + Send)) -> Result<(), Fa
         feeds: &args.feeds,
         changes: if to_stdout { Changes::Stdout(args.from.map(Position)) } else { Changes::File(&file) },
         reasons: args.reasons,
+        segment_bytes: args.segment_bytes,
         out: args.out.as_deref().map(|dir| Destination { dir, format: args.format.into() }),
     };
     let wall = Wall { clock: args.clock, progress: Progress::new(args.json) };
@@ -110,6 +114,7 @@ fn json_of(report: &Report) -> Value {
         "changes": report.changes,
         "late_ticks": report.late_ticks,
         "cut_bytes": report.cut_bytes,
+        "checkpoints": report.checkpoints,
         "warnings": report.warnings,
     })
 }

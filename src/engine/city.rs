@@ -1,10 +1,9 @@
 //! Facts, rules, time and codes: what records change, and what they change it to.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::EngineError;
 use super::record::{Offset, Record, Rules, Word};
+use super::{EngineError, Standing};
 use crate::diff::{self, Change};
 use crate::evaluate::{self, Codes, Current, Flip};
 use crate::facts::{Facts, LiveFacts, Names};
@@ -29,52 +28,53 @@ pub struct Outcome {
 
 /// A city at a position of its journal.
 pub struct City {
-    position: Position,
-    as_of: Timestamp,
+    standing: Standing,
     live: LiveFacts,
-    /// The rules in force, and as they were given; none before the first record.
-    rules: Option<(Arc<Program>, Rules)>,
+    /// The rules in force; none before the first record.
+    program: Option<Arc<Program>>,
     /// Codes at the position; nothing while records are absorbed only.
     current: Option<Current>,
-    offsets: BTreeMap<String, Offset>,
 }
 
 impl City {
-    /// Before the first record.
+    /// Facts where they stand.
+    ///
+    /// # Errors
+    /// A rule set that is none.
+    pub(super) fn new(facts: Facts, standing: Standing) -> Result<Self, EngineError> {
+        let mut city = Self { standing, live: LiveFacts::new(facts), program: None, current: None };
+        city.enact()?;
+        Ok(city)
+    }
+
+    /// Position, time, rules and sources.
     #[must_use]
-    pub(super) fn new(facts: Facts) -> Self {
-        Self {
-            position: Position(0),
-            as_of: Timestamp::EARLIEST,
-            live: LiveFacts::new(facts),
-            rules: None,
-            current: None,
-            offsets: BTreeMap::new(),
-        }
+    pub const fn standing(&self) -> &Standing {
+        &self.standing
     }
 
     /// Position of the record that was applied last.
     #[must_use]
     pub const fn position(&self) -> Position {
-        self.position
+        self.standing.position
     }
 
     /// T.
     #[must_use]
     pub const fn as_of(&self) -> Timestamp {
-        self.as_of
+        self.standing.as_of()
     }
 
     /// The rules in force; none before the first record.
     #[must_use]
     pub fn program(&self) -> Option<&Program> {
-        self.rules.as_ref().map(|(program, _)| &**program)
+        self.program.as_deref()
     }
 
     /// The rules in force, as they were given; none before the first record.
     #[must_use]
-    pub fn rules(&self) -> Option<&Rules> {
-        self.rules.as_ref().map(|(_, rules)| rules)
+    pub const fn rules(&self) -> Option<&Rules> {
+        self.standing.rules.as_ref()
     }
 
     /// The facts.
@@ -98,7 +98,7 @@ impl City {
     /// How far a source has been read.
     #[must_use]
     pub fn offset(&self, source: &str) -> Option<&Offset> {
-        self.offsets.get(source)
+        self.standing.offsets.get(source)
     }
 
     /// When time alone may change a code, if ever.
@@ -111,8 +111,8 @@ impl City {
     #[must_use]
     pub fn is_sound(&mut self) -> bool {
         self.live.index_meetings();
-        let (Some(program), Some(codes)) = (self.program(), self.codes()) else { return self.rules.is_none() };
-        evaluate::recompute(self.facts(), program, self.as_of).iter().eq(codes.iter())
+        let (Some(program), Some(codes)) = (self.program(), self.codes()) else { return self.program.is_none() };
+        evaluate::recompute(self.facts(), program, self.as_of()).iter().eq(codes.iter())
     }
 
     /// Puts names that came late in the order of bytes, which outputs want.
@@ -125,16 +125,11 @@ impl City {
     /// # Errors
     /// A rule set that is none; a first record that does not begin.
     pub(super) fn absorb(&mut self, position: Position, record: Record) -> Result<Outcome, EngineError> {
-        let before = self.rules.as_ref().map(|(program, _)| Arc::clone(program));
+        let before = self.program.clone();
         self.current = None;
-        self.position = position;
-        self.as_of = self.as_of.max(record.as_of);
-        if let Some(offset) = record.source {
-            self.offsets.insert(offset.source.clone(), offset);
-        }
+        self.standing.follow(position, &record);
         match record.word {
-            Word::Begin(begin) => self.enact(position, begin.rules)?,
-            Word::Rules(rules) => self.enact(position, rules)?,
+            Word::Begin(_) | Word::Rules(_) => self.enact()?,
             Word::Facts(batch) => {
                 let batch = *batch;
                 for (table, id) in batch.deletes {
@@ -145,22 +140,24 @@ impl City {
             }
             Word::Time => {}
         }
-        let (program, _) = self.rules.as_ref().ok_or(EngineError::NoBeginning)?;
+        let program = self.program.as_ref().ok_or(EngineError::NoBeginning)?;
         let rules = [before.unwrap_or_else(|| Arc::clone(program)), Arc::clone(program)];
-        Ok(Outcome { position, as_of: self.as_of, refused: record.refused, flips: Vec::new(), rules })
+        Ok(Outcome { position, as_of: self.as_of(), refused: record.refused, flips: Vec::new(), rules })
     }
 
-    fn enact(&mut self, position: Position, rules: Rules) -> Result<(), EngineError> {
-        let program = Program::parse(&rules.path, &rules.text);
-        let program = program.map_err(|cause| EngineError::Rules { position, cause })?;
-        self.rules = Some((Arc::new(program), rules));
+    /// Puts the rules of the standing in force.
+    fn enact(&mut self) -> Result<(), EngineError> {
+        let Some(Rules { path, text }) = &self.standing.rules else { return Ok(()) };
+        let position = self.position();
+        let program = Program::parse(path, text).map_err(|cause| EngineError::Rules { position, cause })?;
+        self.program = Some(Arc::new(program));
         Ok(())
     }
 
     /// Computes everybody's code, if records were absorbed only.
     pub(super) fn evaluate(&mut self) {
-        if let (None, Some((program, _))) = (&self.current, &self.rules) {
-            self.current = Some(Current::new(&mut self.live, program, self.as_of));
+        if let (None, Some(program)) = (&self.current, &self.program) {
+            self.current = Some(Current::new(&mut self.live, program, self.standing.as_of()));
         }
     }
 
@@ -172,18 +169,25 @@ impl City {
         let replaces_rules = matches!(record.word, Word::Begin(_) | Word::Rules(_));
         let current = self.current.take();
         let mut outcome = self.absorb(position, record)?;
-        let ([_, program], live, at) = (&outcome.rules, &mut self.live, self.as_of);
+        let ([_, program], live, at) = (&outcome.rules, &mut self.live, self.standing.as_of());
         outcome.flips = if let Some(mut current) = current {
             let follow = if replaces_rules { Current::follow_all } else { Current::follow };
             let flips = follow(&mut current, live, program, at);
             self.current = Some(current);
             flips
         } else {
-            let current = self.current.insert(Current::new(live, program, at));
-            let first = current.codes().iter();
-            first.map(|(person, code)| Flip { person, before: None, after: Some(code) }).collect()
+            first_codes(self.current.insert(Current::new(live, program, at)))
         };
         Ok(outcome)
+    }
+
+    /// The codes of the position as if it were the first one of all: nobody had a code before. None before the first record.
+    pub(super) fn restate(&mut self) -> Option<Outcome> {
+        self.evaluate();
+        let (current, program) = (self.current.as_ref()?, self.program.as_ref()?);
+        let rules = [Arc::clone(program), Arc::clone(program)];
+        let flips = first_codes(current);
+        Some(Outcome { position: self.position(), as_of: self.as_of(), refused: Vec::new(), flips, rules })
     }
 
     /// What an outcome changed, in the order of persons' bytes: where colours differ, and with `with_reasons` also where only
@@ -204,4 +208,8 @@ impl City {
         changes.sort_unstable_by_key(|change| change.person);
         changes
     }
+}
+
+fn first_codes(current: &Current) -> Vec<Flip> {
+    current.codes().iter().map(|(person, code)| Flip { person, before: None, after: Some(code) }).collect()
 }

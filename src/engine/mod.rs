@@ -10,12 +10,14 @@
 
 mod city;
 mod record;
+mod standing;
 
 pub use city::{City, Outcome};
 pub use record::{Begin, Offset, Record, RecordError, Rules, Word};
+pub use standing::Standing;
 
 use crate::facts::Facts;
-use crate::journal::{Journal, JournalError, Position, Storage};
+use crate::journal::{Journal, JournalError, Position, Sealed, Storage};
 use crate::model::Timestamp;
 use crate::rules::{RuleErrors, RuleSet};
 
@@ -44,6 +46,14 @@ pub enum EngineError {
     /// The journal's first record is of something that is under way.
     #[error("the journal does not begin with rules")]
     NoBeginning,
+    /// A checkpoint is of a position that the journal does not reach.
+    #[error("the journal ends at position {}, before the checkpoint of position {}: its last files are missing", .last.0, .position.0)]
+    Behind {
+        /// Where the journal ends.
+        last: Position,
+        /// The checkpoint's.
+        position: Position,
+    },
     /// The store began from other facts than those given.
     #[error("the store began from {began}, and {given} given: its journal continues the former")]
     Data {
@@ -55,7 +65,8 @@ pub enum EngineError {
 }
 
 impl EngineError {
-    fn of_data(began: Option<&str>, given: Option<&str>) -> Self {
+    /// Of a store that began from facts of one fingerprint and is given those of another.
+    pub(crate) fn of_data(began: Option<&str>, given: Option<&str>) -> Self {
         let began = began.map_or_else(|| "no facts".to_owned(), |print| format!("facts with the fingerprint {print}"));
         let given = given.map_or_else(|| "none are".to_owned(), |print| format!("some with {print} are"));
         Self::Data { began, given }
@@ -66,16 +77,20 @@ impl EngineError {
 pub struct Engine<S: Storage> {
     journal: Journal<S>,
     city: City,
-    /// Fingerprint of the facts before the first record.
-    data: Option<String>,
 }
 
 impl<S: Storage> Engine<S> {
-    /// An engine over the facts that a store began from, before the first record of its journal; then [`Self::recover`], or
-    /// [`Self::begin`] if the journal is empty. `data` is those facts' fingerprint.
-    #[must_use]
-    pub fn new(journal: Journal<S>, facts: Facts, data: Option<String>) -> Self {
-        Self { journal, city: City::new(facts), data }
+    /// An engine over facts where they stand in the journal: at its begin, or at a checkpoint. Then [`Self::recover`], or
+    /// [`Self::begin`] if nothing has been journalled.
+    ///
+    /// # Errors
+    /// A rule set that is none; a journal that ends before the position.
+    pub fn new(journal: Journal<S>, facts: Facts, standing: Standing) -> Result<Self, EngineError> {
+        let (last, position) = (journal.last(), standing.position);
+        if last < position {
+            return Err(EngineError::Behind { last, position });
+        }
+        Ok(Self { journal, city: City::new(facts, standing)? })
     }
 
     /// The city.
@@ -107,7 +122,7 @@ impl<S: Storage> Engine<S> {
     /// # Errors
     /// A journal that fails.
     pub fn begin(&mut self, rules: &RuleSet, at: Timestamp) -> Result<Vec<Outcome>, EngineError> {
-        let word = Word::Begin(Begin { data: self.data.clone(), rules: Rules::of(rules) });
+        let word = Word::Begin(Begin { data: self.city.standing().data.clone(), rules: Rules::of(rules) });
         self.step(vec![Record { as_of: at, source: None, refused: Vec::new(), word }])
     }
 
@@ -131,8 +146,27 @@ impl<S: Storage> Engine<S> {
         (first..).zip(records).map(apply).collect()
     }
 
-    /// Replays the journal and gives each outcome again, exactly as it was; but those up to the position `told` without what
-    /// they changed, because nothing is evaluated there.
+    /// The segments of the journal that are full.
+    #[must_use]
+    pub fn sealed(&self) -> Sealed<S>
+    where
+        S: Clone,
+    {
+        self.journal.sealed()
+    }
+
+    /// Drops what the journal holds up to a position, as far as whole segments go.
+    ///
+    /// # Errors
+    /// A journal that fails.
+    pub fn drop_until(&mut self, position: Position) -> Result<(), EngineError> {
+        self.journal.drop_before(position.next())?;
+        Ok(())
+    }
+
+    /// Replays the journal from where the facts stand and gives each outcome again, exactly as it was; but those up to the
+    /// position `told` without what they changed, because nothing is evaluated there. If what has been told ends before the
+    /// facts' position, everybody's code there is given first, as if nobody had had one.
     ///
     /// # Errors
     /// A journal that cannot be read, or began from other facts; the visitor's own.
@@ -141,13 +175,23 @@ impl<S: Storage> Engine<S> {
         told: Position,
         mut visit: impl FnMut(&City, &Outcome) -> Result<(), E>,
     ) -> Result<(), E> {
-        let (city, data) = (&mut self.city, self.data.as_deref());
-        self.journal.replay(Position(1), |position, payload| {
+        let data = self.city.standing().data.clone();
+        let city = &mut self.city;
+        if told < city.position()
+            && let Some(outcome) = city.restate()
+        {
+            visit(city, &outcome)?;
+        }
+        if city.position() == self.journal.last() {
+            city.evaluate();
+            return Ok(());
+        }
+        self.journal.replay(city.position().next(), |position, payload| {
             let record = Record::decode(payload).map_err(|cause| EngineError::Record { position, cause })?;
             if let Word::Begin(begin) = &record.word
-                && begin.data.as_deref() != data
+                && begin.data != data
             {
-                return Err(EngineError::of_data(begin.data.as_deref(), data).into());
+                return Err(EngineError::of_data(begin.data.as_deref(), data.as_deref()).into());
             }
             let outcome = if position <= told {
                 city.absorb(position, record)?

@@ -10,18 +10,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use parquet::basic::{Compression, Encoding};
 use parquet::errors::ParquetError;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::ColumnPath;
 
 use super::cells::Cells;
 use super::dirt::Layout;
 use super::tables::World;
 use super::{GenerateError, Watcher};
 use crate::limits::{GENERATED_BATCH_ROWS, GENERATED_GROUP_ROWS};
-use crate::model::{ColumnType, Table};
-use crate::sinks::{RowGroup, SinkError, Staged, write_row_groups};
+use crate::model::Table;
+use crate::sinks::{self, RowGroup, SinkError, Staged, write_row_groups};
 
 /// A table being written.
 struct Output<'a> {
@@ -73,25 +70,6 @@ fn schema(table: Table, dirt: bool) -> SchemaRef {
     Arc::new(Schema::new(schema.fields().iter().map(lax).collect::<Vec<_>>()))
 }
 
-/// Snappy, and dictionaries for all but ids, instants and persons, of which there are too many.
-fn properties(table: Table) -> WriterProperties {
-    let mut builder = WriterProperties::builder()
-        .set_compression(Compression::SNAPPY)
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_max_row_group_row_count(Some(GENERATED_GROUP_ROWS));
-    for column in table.columns() {
-        let path = ColumnPath::from(column.name);
-        let person = column.kind == ColumnType::Key && column.name != "place";
-        if person || matches!(column.kind, ColumnType::UInt64 | ColumnType::Timestamp) {
-            builder = builder.set_column_dictionary_enabled(path.clone(), false);
-        }
-        if column.kind == ColumnType::UInt64 {
-            builder = builder.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
-        }
-    }
-    builder.build()
-}
-
 impl Output<'_> {
     fn write_to<W: Write + Send>(&self, out: W) -> Result<(), GenerateError> {
         let rows = self.layout.rows();
@@ -100,7 +78,14 @@ impl Output<'_> {
             (0..rows).step_by(GENERATED_GROUP_ROWS).map(|first| first..rows.min(first + size)).collect();
         let fill = |number: usize, group: &mut RowGroup| self.fill(&groups[number], group);
         let refused = |error| self.refused(error);
-        write_row_groups(out, &self.schema, properties(self.table), groups.len(), fill, refused)
+        write_row_groups(
+            out,
+            &self.schema,
+            sinks::table_properties(self.table, GENERATED_GROUP_ROWS),
+            groups.len(),
+            fill,
+            refused,
+        )
     }
 
     fn refused(&self, error: ParquetError) -> GenerateError {

@@ -30,12 +30,15 @@ pub use storage::{Folder, Storage, StorageFile};
 
 use std::ops::RangeInclusive;
 
+use serde::{Deserialize, Serialize};
+
 use crate::limits::{JOURNAL_FRAME_BYTES_MAX, JOURNAL_SEGMENT_BYTES};
 
 use frame::{Bad, HEADER_BYTES};
 
 /// Which payload; 0 is before all of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Position(pub u64);
 
 impl Position {
@@ -189,10 +192,7 @@ impl<S: Storage> Journal<S> {
 
     fn write(&mut self, first: Position) -> Result<(), JournalError> {
         if self.end >= self.segment_bytes.max(HEADER_BYTES as u64 + 1) {
-            let segment = Segment::new(first);
-            self.tail = begin(&self.storage, &segment)?;
-            self.segments.push(segment);
-            self.end = HEADER_BYTES as u64;
+            self.roll(first)?;
         }
         self.tail.write_all_at(&self.frame, self.end)?;
         self.tail.sync()
@@ -205,32 +205,41 @@ impl<S: Storage> Journal<S> {
     pub fn replay<E: From<JournalError>>(
         &self,
         from: Position,
-        mut visit: impl FnMut(Position, &[u8]) -> Result<(), E>,
+        visit: impl FnMut(Position, &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let from = from.max(Position(1));
-        let at = self.segments.partition_point(|segment| segment.first <= from);
-        let Some(at) = at.checked_sub(1) else {
-            return Err(JournalError::Dropped { position: from.0, first: self.segments[0].first.0 }.into());
-        };
-        let mut next = self.segments[at].first;
-        for (number, segment) in self.segments.iter().enumerate().skip(at) {
-            if segment.first != next {
-                let detail = "it does not follow the segment before it: one is missing or cut";
-                return Err(segment.damaged(Bad { offset: 0, next, detail }).into());
-            }
-            let bytes = self.storage.read(&segment.name)?;
-            let is_last = number + 1 == self.segments.len();
-            // Past the end of the last one may be what is left of a group that failed.
-            let end =
-                if is_last { bytes.len().min(usize::try_from(self.end).unwrap_or(usize::MAX)) } else { bytes.len() };
-            let visit = |at: Position, payload: &[u8]| if at < from { Ok(()) } else { visit(at, payload) };
-            next = frame::walk(&bytes[..end], segment.first, visit)?.map_err(|bad| segment.damaged(bad))?.next;
+        replay(&self.storage, &self.segments, Some(self.end), self.last, from, visit)
+    }
+
+    /// The segments that are full: another thread may read them while this journal is added to, as long as they are not dropped.
+    #[must_use]
+    pub fn sealed(&self) -> Sealed<S>
+    where
+        S: Clone,
+    {
+        let full = self.segments.len() - 1;
+        let (segments, last) = (self.segments[..full].to_vec(), Position(self.segments[full].first.0 - 1));
+        Sealed { storage: self.storage.clone(), segments, last }
+    }
+
+    /// Lets another segment follow, so that all there is is sealed; unless the last one is empty.
+    ///
+    /// # Errors
+    /// A storage that fails; a journal that is shut.
+    pub fn seal(&mut self) -> Result<(), JournalError> {
+        if let Some(first) = &self.shut {
+            return Err(JournalError::Shut { first: first.clone() });
         }
-        if next != self.last.next() {
-            let last = &self.segments[self.segments.len() - 1];
-            let detail = "it ends before what was acknowledged";
-            return Err(last.damaged(Bad { offset: 0, next, detail }).into());
+        if self.end > HEADER_BYTES as u64 {
+            self.roll(self.last.next())?;
         }
+        Ok(())
+    }
+
+    fn roll(&mut self, first: Position) -> Result<(), JournalError> {
+        let segment = Segment::new(first);
+        self.tail = begin(&self.storage, &segment)?;
+        self.segments.push(segment);
+        self.end = HEADER_BYTES as u64;
         Ok(())
     }
 
@@ -249,6 +258,92 @@ impl<S: Storage> Journal<S> {
         }
         Ok(dropped)
     }
+}
+
+/// Segments of a journal that nobody writes to any more.
+#[derive(Clone, Debug)]
+pub struct Sealed<S: Storage = Folder> {
+    storage: S,
+    segments: Vec<Segment>,
+    last: Position,
+}
+
+impl<S: Storage> Sealed<S> {
+    /// Position of the last payload.
+    #[must_use]
+    pub const fn last(&self) -> Position {
+        self.last
+    }
+
+    /// Those that hold something from a position on.
+    #[must_use]
+    pub fn since(&self, position: Position) -> &[Segment] {
+        let next = self.segments.iter().skip(1).map(|segment| segment.first.0).chain([self.last.0 + 1]);
+        let done = next.take_while(|&next| next <= position.0).count();
+        &self.segments[done.min(self.segments.len())..]
+    }
+
+    /// The first so many of those that hold something from a position on.
+    #[must_use]
+    pub fn first_since(&self, position: Position, segments: usize) -> Self
+    where
+        S: Clone,
+    {
+        let since = self.since(position);
+        let last = since.get(segments).map_or(self.last, |next| Position(next.first.0 - 1));
+        Self { storage: self.storage.clone(), segments: since[..segments.min(since.len())].to_vec(), last }
+    }
+
+    /// Shows all payloads from a position on, in order. Memory: one segment.
+    ///
+    /// # Errors
+    /// As [`Journal::replay`].
+    pub fn replay<E: From<JournalError>>(
+        &self,
+        from: Position,
+        visit: impl FnMut(Position, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if from > self.last {
+            return Ok(());
+        }
+        replay(&self.storage, &self.segments, None, self.last, from, visit)
+    }
+}
+
+/// Shows the payloads of segments, of which the last one may end before its file does, from a position on to the last one.
+fn replay<S: Storage, E: From<JournalError>>(
+    storage: &S,
+    segments: &[Segment],
+    tail_end: Option<u64>,
+    last: Position,
+    from: Position,
+    mut visit: impl FnMut(Position, &[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let from = from.max(Position(1));
+    let at = segments.partition_point(|segment| segment.first <= from);
+    let Some(at) = at.checked_sub(1) else {
+        let first = segments.first().map_or(last.0 + 1, |segment| segment.first.0);
+        return Err(JournalError::Dropped { position: from.0, first }.into());
+    };
+    let mut next = segments[at].first;
+    for (number, segment) in segments.iter().enumerate().skip(at) {
+        if segment.first != next {
+            let detail = "it does not follow the segment before it: one is missing or cut";
+            return Err(segment.damaged(Bad { offset: 0, next, detail }).into());
+        }
+        let bytes = storage.read(&segment.name)?;
+        // Past the end of the one that is written to may be what is left of a group that failed.
+        let tail_end = tail_end.filter(|_| number + 1 == segments.len());
+        let end = tail_end.and_then(|end| usize::try_from(end).ok()).map_or(bytes.len(), |end| bytes.len().min(end));
+        let visit = |at: Position, payload: &[u8]| if at < from { Ok(()) } else { visit(at, payload) };
+        next = frame::walk(&bytes[..end], segment.first, visit)?.map_err(|bad| segment.damaged(bad))?.next;
+    }
+    if next != last.next() {
+        let last = &segments[segments.len() - 1];
+        let detail = "it ends before what was acknowledged";
+        return Err(last.damaged(Bad { offset: 0, next, detail }).into());
+    }
+    Ok(())
 }
 
 /// The segments of a storage, oldest first.

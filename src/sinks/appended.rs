@@ -10,7 +10,7 @@ use std::io::{self, BufWriter, Seek as _, SeekFrom, Write};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::staged::SinkError;
 
@@ -19,6 +19,18 @@ use super::staged::SinkError;
 pub struct Appended {
     file: BufWriter<File>,
     path: PathBuf,
+}
+
+/// How far a file of changes was known to be told: its bytes so far are on the disk, and are all that is told up to the position.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mark {
+    /// The file, by its whole path.
+    pub changes: PathBuf,
+    /// Its length.
+    pub bytes: u64,
+    /// The position.
+    pub position: u64,
 }
 
 /// What is read of a line of changes.
@@ -43,24 +55,38 @@ impl Appended {
     }
 
     /// Opens a file of changes, which is made if it is not there, and cuts the changes of its last position, of which some may be
-    /// missing. Gives the position up to which it is whole then. `is_known` says whether there is such a position.
+    /// missing; but nothing before a mark. Gives the position up to which it is whole then, 0 if it is empty. `is_known` says
+    /// whether there is such a position.
     ///
     /// # Errors
     /// What the system says; a line that is no change; a file that tells of a position that is not known, which is left alone.
-    pub fn open_changes(path: &Path, is_known: impl Fn(u64) -> bool) -> Result<(Self, u64), SinkError> {
+    pub fn open_changes(
+        path: &Path,
+        mark: Option<&Mark>,
+        is_known: impl Fn(u64) -> bool,
+    ) -> Result<(Self, u64), SinkError> {
         let fail = |cause| SinkError::Io { path: path.to_owned(), cause };
         let (file, whole) = Self::open(path)?;
-        if whole == 0 {
-            return Ok((Self::cut(file, path, 0)?, 0));
-        }
-        let start = previous_end(&file, whole - 1).map_err(fail)?;
-        let last = position_at(&file, start, whole).map_err(fail)?;
+        let full_path = path.canonicalize().map_err(fail)?;
+        let mark = mark.filter(|mark| mark.changes == full_path && mark.bytes <= whole);
+        let floor = mark.map_or(0, |mark| mark.bytes);
+        let (start, last) = match mark {
+            Some(mark) if floor == whole => (whole, mark.position),
+            None if whole == 0 => return Ok((Self::cut(file, path, 0)?, 0)),
+            _ => {
+                let start = previous_end(&file, whole - 1).map_err(fail)?.max(floor);
+                (start, position_at(&file, start, whole).map_err(fail)?)
+            }
+        };
         if !is_known(last) {
             let why = format!("it tells of position {last}, which the store does not have: it is another store's");
             return Err(fail(io::Error::new(io::ErrorKind::InvalidData, why)));
         }
+        if start == whole {
+            return Ok((Self::cut(file, path, whole)?, last));
+        }
         // Positions ascend, so where those of the last one begin is found by halves. `low` begins a line.
-        let (mut low, mut high) = (0, start);
+        let (mut low, mut high) = (floor, start);
         while low < high {
             let line = previous_end(&file, low + (high - low) / 2).map_err(fail)?.max(low);
             if position_at(&file, line, whole).map_err(fail)? < last {
@@ -69,7 +95,8 @@ impl Appended {
                 high = line;
             }
         }
-        Ok((Self::cut(file, path, low)?, last.saturating_sub(1)))
+        let told = if low == 0 && mark.is_none() { 0 } else { last.saturating_sub(1) };
+        Ok((Self::cut(file, path, low)?, told))
     }
 
     /// Opens a file of lines, which is made if it is not there, and cuts what is no whole line. Gives how many there are.
@@ -105,13 +132,15 @@ impl Appended {
         self.file.flush().map_err(|cause| SinkError::Io { path: self.path.clone(), cause })
     }
 
-    /// Makes what was written durable.
+    /// Makes what was written durable. Gives how far it goes.
     ///
     /// # Errors
     /// What the system says.
-    pub fn sync(&mut self) -> Result<(), SinkError> {
+    pub fn sync(&mut self, position: u64) -> Result<Mark, SinkError> {
         let synced = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
-        synced.map_err(|cause| SinkError::Io { path: self.path.clone(), cause })
+        let length = synced.and_then(|()| self.file.get_ref().metadata()).map(|data| data.len());
+        let mark = length.and_then(|bytes| Ok(Mark { changes: self.path.canonicalize()?, bytes, position }));
+        mark.map_err(|cause| SinkError::Io { path: self.path.clone(), cause })
     }
 }
 
@@ -183,7 +212,7 @@ mod tests {
         let text: String = lines.iter().map(|(_, line)| &**line).collect();
         for cut in (0..=text.len()).step_by(7).chain([text.len()]) {
             std::fs::write(&path, &text[..cut]).expect("room");
-            let (mut file, told) = Appended::open_changes(&path, |at| at < 10).expect("changes");
+            let (mut file, told) = Appended::open_changes(&path, None, |at| at < 10).expect("changes");
             Appended::flush(&mut file).expect("nothing");
             let whole = text[..cut].rfind('\n').map_or(0, |end| end + 1);
             let last = lines.iter().scan(0, |end, (at, line)| {
@@ -199,11 +228,17 @@ mod tests {
         }
         std::fs::write(&path, "something else\n").expect("room");
         assert!(
-            Appended::open_changes(&path, |at| at < 10).expect_err("no change").to_string().contains("is no change")
+            Appended::open_changes(&path, None, |at| at < 10)
+                .expect_err("no change")
+                .to_string()
+                .contains("is no change")
         );
         std::fs::write(&path, "{\"position\": 10}\n").expect("room");
         assert!(
-            Appended::open_changes(&path, |at| at < 10).expect_err("foreign").to_string().contains("another store")
+            Appended::open_changes(&path, None, |at| at < 10)
+                .expect_err("foreign")
+                .to_string()
+                .contains("another store")
         );
         assert_eq!(std::fs::read_to_string(&path).expect("text"), "{\"position\": 10}\n");
         std::fs::write(&path, "a\nb\nc").expect("room");

@@ -55,7 +55,7 @@ fn tokens(tokens: &Tokens, indexes: &[u32]) -> ArrayRef {
 }
 
 /// The names of values of an enumeration, as a dictionary: nothing is copied a row but a byte.
-fn names<T: ClosedEnum>(values: impl Iterator<Item = Option<T>>) -> ArrayRef {
+pub(super) fn names<T: ClosedEnum>(values: impl Iterator<Item = Option<T>>) -> ArrayRef {
     let key = |value: T| u8::try_from(value.index()).expect("enumerations are small");
     let keys: UInt8Array = values.map(|value| value.map(key)).collect();
     let names = StringArray::from_iter_values(T::NAMES);

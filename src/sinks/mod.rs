@@ -12,10 +12,12 @@ mod destination;
 mod format;
 mod parquet;
 mod staged;
+mod tables;
 
-pub use appended::Appended;
+pub use appended::{Appended, Mark};
 pub use batches::{change_batches, code_batches, rejection_batches};
 pub use destination::Destination;
 pub use format::{OutputFormat, write_batches};
 pub use parquet::{RowGroup, write_row_groups};
 pub use staged::{SinkError, Staged, commit};
+pub use tables::{RowNames, table_batch, table_ids, table_properties};

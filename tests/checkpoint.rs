@@ -1,0 +1,147 @@
+//! A store with checkpoints is one without: the same codes and changes, from less.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::loading::empty_dir;
+use crate::run::{applied, codes, done, long_feed, run};
+
+const SANMA: &str = env!("CARGO_BIN_EXE_sanma");
+/// So small that a run makes many checkpoints.
+const SMALL: [&str; 2] = ["--segment-bytes", "8000"];
+
+fn codes_after(store: &Path, feed: &Path) -> BTreeMap<String, String> {
+    let out = store.join("out");
+    done(run(store, feed).args(SMALL).args(["--format", "ndjson", "--out"]).arg(&out));
+    codes(&out)
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let listed = fs::read_dir(folder).expect("a folder");
+    let mut names: Vec<String> =
+        listed.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+/// A store that has read a feed, its feed, and the newest checkpoint.
+fn store_with_checkpoint(dir: &Path) -> (PathBuf, PathBuf, PathBuf) {
+    let (store, feed) = (dir.join("store"), dir.join("feed.ndjson"));
+    long_feed(&feed);
+    codes_after(&store, &feed);
+    let made = names(&store.join("checkpoints"));
+    assert_eq!(made.len(), 1, "older ones are removed: {made:?}");
+    let checkpoint = store.join("checkpoints").join(&made[0]);
+    (store, feed, checkpoint)
+}
+
+#[test]
+fn the_journal_behind_a_checkpoint_is_dropped_and_nobody_notices() {
+    let dir = empty_dir();
+    let (store, feed, checkpoint) = store_with_checkpoint(dir.path());
+    let position = checkpoint.file_name().expect("a name").to_string_lossy().into_owned();
+    let segments = names(&store.join("journal"));
+    let first = segments.iter().find(|name| name.ends_with(".journal")).expect("a segment");
+    assert_eq!(first[..20].parse::<u64>().expect("digits"), position.parse::<u64>().expect("digits") + 1);
+
+    // Nothing is told again, by whatever way the store is opened.
+    let changes = store.join("changes.ndjson");
+    let told = fs::read(&changes).expect("changes");
+    let now = codes_after(&store, &feed);
+    assert_eq!(applied(&changes), now);
+    assert_eq!(fs::read(&changes).expect("changes"), told);
+    fs::remove_file(store.join("told.json")).expect("it is there");
+    let output = run(&store, &feed).output().expect("it runs");
+    let why = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() || why.contains("the store knows what changed after position"), "{why}");
+    let verified = done(Command::new(SANMA).args(["verify", "--store"]).arg(&store));
+    assert!(String::from_utf8_lossy(&verified.stdout).contains("are those of a full recompute"));
+
+    // A checkpoint is a data directory as any other.
+    let (out, at) = (dir.path().join("nightly"), last_instant(&store));
+    let mut recompute = Command::new(SANMA);
+    recompute.args(["recompute", "--rules", "hangzhou-2020-02-11", "--format", "ndjson"]);
+    recompute.args(["--as-of", &at]).arg("--data").arg(&checkpoint).arg("--out").arg(&out);
+    done(&mut recompute);
+    assert!(!codes(&out).is_empty());
+}
+
+/// T at the end of a store's changes.
+fn last_instant(store: &Path) -> String {
+    let text = fs::read_to_string(store.join("changes.ndjson")).expect("changes");
+    let line: serde_json::Value = serde_json::from_str(text.lines().last().expect("a line")).expect("JSON");
+    line["as_of"].as_str().expect("an instant").to_owned()
+}
+
+#[test]
+fn a_new_file_of_changes_begins_with_everybody_and_an_old_one_is_refused() {
+    let dir = empty_dir();
+    let (store, feed, _) = store_with_checkpoint(dir.path());
+    let changes = store.join("changes.ndjson");
+    let told = fs::read_to_string(&changes).expect("changes");
+    fs::remove_file(&changes).expect("it is there");
+    let now = codes_after(&store, &feed);
+    assert_eq!(applied(&changes), now);
+    assert!(fs::metadata(&changes).expect("changes").len() < told.len() as u64);
+
+    let old: String = told.lines().take(20).map(|line| format!("{line}\n")).collect();
+    fs::write(&changes, &old).expect("room");
+    let output = run(&store, &feed).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(1));
+    let why = String::from_utf8_lossy(&output.stderr);
+    assert!(why.contains("the store knows what changed after position"), "{why}");
+    let output = run(&store, &feed).args(["--changes", "-", "--from", "3"]).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn damage_of_a_checkpoint_is_told_and_what_a_stop_left_is_removed() {
+    let dir = empty_dir();
+    let (store, feed, checkpoint) = store_with_checkpoint(dir.path());
+    let left = store.join("checkpoints/.new-00000000000000000099");
+    fs::create_dir_all(&left).expect("room");
+    fs::write(left.join("contacts.parquet"), "half").expect("room");
+    codes_after(&store, &feed);
+    assert!(!left.exists());
+    for name in names(&checkpoint) {
+        let path = checkpoint.join(&name);
+        let whole = fs::read(&path).expect("a file");
+        let mut flipped = whole.clone();
+        flipped[whole.len() / 2] ^= 4;
+        for (bytes, why) in [(&flipped[..], "checksum"), (&whole[..whole.len() - 1], "")] {
+            fs::write(&path, bytes).expect("room");
+            let output = run(&store, &feed).output().expect("it runs");
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            let is_manifest = name.starts_with('_');
+            assert!(output.status.code() == Some(1) || is_manifest && bytes.len() < whole.len(), "{name}: {said}");
+            assert!(said.contains(why) || is_manifest, "{name}: {said}");
+        }
+        fs::write(&path, &whole).expect("room");
+    }
+    codes_after(&store, &feed);
+    // Of a journal that ends before its checkpoint something is missing.
+    fs::remove_dir_all(store.join("journal")).expect("it is there");
+    let output = run(&store, &feed).output().expect("it runs");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("its last files are missing"));
+}
+
+#[test]
+fn data_that_a_store_began_from_are_wanted_once() {
+    let dir = empty_dir();
+    let (store, data, feed) = (dir.path().join("store"), dir.path().join("data"), dir.path().join("feed.ndjson"));
+    fs::create_dir_all(&data).expect("room");
+    let rows = "id,person,kind,onset_at,reported_at,isolated_at,outcome,outcome_at\n\
+                1,lin,confirmed,,2020-02-10T00:00:00Z,,,\n";
+    fs::write(data.join("cases.csv"), rows).expect("room");
+    let row = r#"{"id":1,"person":"lin","declared_at":"2020-02-11T01:00:00Z","doc_type":"other","residence":330106,"fever":false,
+        "dyspnea":false,"respiratory":false,"contact_with_case":false,"visited_key_area":false}"#;
+    let messages = format!("{{\"table\":\"declarations\",\"op\":\"upsert\",\"row\":{row}}}").replace('\n', " ");
+    fs::write(&feed, "").expect("room");
+    done(run(&store, &feed).arg("--data").arg(&data));
+    fs::write(&feed, format!("{messages}\n{{\"as_of\":\"2020-02-12T00:00:00Z\"}}\n")).expect("room");
+    fs::remove_dir_all(&data).expect("it is there");
+    let colours = codes_after(&store, &feed);
+    assert_eq!(colours, BTreeMap::from([("lin".to_owned(), "red".to_owned())]));
+}
