@@ -50,6 +50,8 @@ pub const TIMER_MILLIS_MAX: u64 = 100;
 pub const JOURNAL_FRAME_BYTES_MAX: usize = 1 << 26;
 /// Bytes after which a segment of the journal is followed by another one: one is in memory while it is replayed.
 pub const JOURNAL_SEGMENT_BYTES: u64 = 1 << 26;
+/// Rows past their retention that one step forgets: what waits behind it waits some milliseconds.
+pub const FORGET_ROWS_MAX: usize = 2_000;
 /// Fewest full segments of the journal that a checkpoint is made for.
 pub const CHECKPOINT_SEGMENTS_MIN: usize = 4;
 /// Most segments that go into one checkpoint: their records are in memory while it is made.

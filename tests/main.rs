@@ -13,6 +13,7 @@ mod follow;
 mod golden;
 mod loading;
 mod outputs;
+mod retention;
 mod run;
 mod tidy;
 mod whatif;

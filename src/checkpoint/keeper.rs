@@ -21,6 +21,7 @@ pub struct Keeper {
     under_way: Option<JoinHandle<Result<Checkpoint, CheckpointError>>>,
     /// After a failure: how many segments there were; it is tried again once there are more.
     failed_at: usize,
+    wanted: bool,
     stop: Arc<AtomicBool>,
 }
 
@@ -29,7 +30,12 @@ impl Keeper {
     #[must_use]
     pub fn new(store: &Path, newest: Option<Checkpoint>, segment_bytes: u64) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        Self { store: store.to_owned(), newest, segment_bytes, under_way: None, failed_at: 0, stop }
+        Self { store: store.to_owned(), newest, segment_bytes, under_way: None, failed_at: 0, wanted: false, stop }
+    }
+
+    /// Wants a checkpoint of whatever is sealed, as soon as none is under way.
+    pub const fn want(&mut self) {
+        self.wanted = true;
     }
 
     /// Whether it is time for a checkpoint, and none is under way.
@@ -39,6 +45,7 @@ impl Keeper {
         let share = usize::try_from(bytes / CHECKPOINT_SHARE / self.segment_bytes.max(1)).unwrap_or(usize::MAX);
         let due = share.clamp(CHECKPOINT_SEGMENTS_MIN, CHECKPOINT_SEGMENTS_MAX);
         let segments = sealed.since(self.next()).len();
+        let due = if self.wanted { 1 } else { due };
         self.under_way.is_none() && segments >= due && segments > self.failed_at
     }
 
@@ -54,6 +61,7 @@ impl Keeper {
     pub fn begin<S: Storage + Clone + Send + Sync + 'static>(&mut self, sealed: &Sealed<S>) {
         assert!(self.under_way.is_none(), "one at a time");
         self.failed_at = sealed.since(self.next()).len();
+        self.wanted = false;
         let some = sealed.first_since(self.next(), CHECKPOINT_SEGMENTS_MAX);
         let (store, base, stop) = (self.store.clone(), self.newest.clone(), Arc::clone(&self.stop));
         self.under_way = Some(std::thread::spawn(move || {

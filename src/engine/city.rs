@@ -9,7 +9,7 @@ use crate::evaluate::{self, Codes, Current, Flip};
 use crate::facts::{Facts, LiveFacts, Names};
 use crate::journal::Position;
 use crate::model::published::ReasonLists;
-use crate::model::{Code, Table, Timestamp};
+use crate::model::{Code, LocalDay, Table, Timestamp};
 use crate::rules::Program;
 
 /// What a record changed.
@@ -87,6 +87,19 @@ impl City {
     #[must_use]
     pub fn rows_of(&self, table: Table) -> usize {
         self.live.rows_of(table)
+    }
+
+    /// The day, on the clock of the rules in force; none before the first record.
+    #[must_use]
+    pub fn day(&self) -> Option<LocalDay> {
+        self.program().map(|program| self.as_of().local_day(program.utc_offset))
+    }
+
+    /// Rows, by table and id, that no colour can come of any more under the rules in force: they are past their retention.
+    #[must_use]
+    pub fn forgettable(&self) -> Vec<(Table, u64)> {
+        let over = self.program().map(|program| evaluate::over(program, self.as_of()));
+        over.map_or_else(Vec::new, |over| self.live.forgettable(over))
     }
 
     /// Everybody's code, unless records were absorbed only.

@@ -155,6 +155,14 @@ impl<S: Storage> Engine<S> {
         self.journal.sealed()
     }
 
+    /// Lets a new segment of the journal follow, so that all others are full.
+    ///
+    /// # Errors
+    /// A journal that fails.
+    pub fn seal(&mut self) -> Result<(), EngineError> {
+        Ok(self.journal.seal()?)
+    }
+
     /// Drops what the journal holds up to a position, as far as whole segments go.
     ///
     /// # Errors

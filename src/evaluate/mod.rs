@@ -29,8 +29,10 @@ mod horizon;
 mod moment;
 mod person;
 mod release;
+mod retention;
 mod sift;
 mod strata;
 
 pub use delta::{Current, Flip};
 pub use full::{Codes, recompute, refused_declarations, standing_declaration};
+pub use retention::over;

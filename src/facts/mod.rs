@@ -14,6 +14,7 @@ mod absorb;
 mod bitmap;
 mod cluster;
 mod columns;
+mod forget;
 mod group;
 mod grow;
 mod keys;
@@ -22,6 +23,7 @@ mod meetings;
 mod regions;
 
 pub use bitmap::{Bitmap, insert_bit};
+pub use forget::Over;
 pub use group::{Offsets, Sparse};
 pub use live::{Dirt, LiveFacts};
 pub use regions::Regions;

@@ -14,26 +14,32 @@
 //! Invariants: a message counts once, however often the run is ended and by what, if its feed is a file; a change is told in the
 //! file of changes once; the clock is the caller's.
 
+mod feeds;
+mod outlets;
+mod upkeep;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{self, Read, Seek as _, SeekFrom, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use crate::checkpoint::{Checkpoint, CheckpointError, Keeper};
-use crate::engine::{City, Engine, EngineError, Offset, Outcome, Record, Rules, Standing, Word};
+use crate::engine::{Engine, EngineError, Record, Rules, Standing, Word};
 use crate::facts::{Facts, Names};
-use crate::ingest::feed::{self, Blocks, Event, Source};
+use crate::ingest::feed::Event;
 use crate::ingest::{self, IngestError, Loaded, Observer};
 use crate::journal::{Folder, Journal, JournalError, Position};
 use crate::limits::{FEED_BLOCKS_PENDING_MAX, JOURNAL_SEGMENT_BYTES, TIMER_MILLIS_MAX};
-use crate::model::published::ReasonLists;
-use crate::model::schema::{changes_schema, codes_schema, rejections_schema};
+use crate::model::schema::{codes_schema, rejections_schema};
 use crate::model::{Colour, Rejection, Table, Timestamp};
 use crate::rules::{Catalog, ResolveError, RuleSet};
-use crate::sinks::{self, Appended, Destination, Mark, OutputFormat, SinkError, Staged};
+use crate::sinks::{self, Destination, OutputFormat, SinkError};
+
+use feeds::{Piece, open_feeds, read_feeds, skip_what_was_read};
+use outlets::{Outlets, open_outlets};
+use upkeep::{Forgetting, drop_what_is_kept, forget, keep};
 
 /// What a run is asked to do.
 #[derive(Debug)]
@@ -160,78 +166,6 @@ pub struct Report {
     pub warnings: Vec<String>,
 }
 
-/// Where changes and refused rows go.
-struct Outlets<'a> {
-    changes: ChangesOut<'a>,
-    changes_path: PathBuf,
-    rejections: Appended,
-    /// Lines that were in the file of rejections at the start, and lines seen since the journal's begin.
-    rejected_before: u64,
-    rejected: u64,
-    reasons: bool,
-    lists: ReasonLists,
-    told: u64,
-    mark_path: PathBuf,
-}
-
-enum ChangesOut<'a> {
-    File(Appended),
-    Stdout(&'a mut (dyn Write + Send)),
-}
-
-impl Write for ChangesOut<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::File(file) => file.write(bytes),
-            Self::Stdout(stdout) => stdout.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::File(file) => Write::flush(file),
-            Self::Stdout(stdout) => stdout.flush(),
-        }
-    }
-}
-
-impl Outlets<'_> {
-    fn tell(&mut self, city: &City, outcome: &Outcome) -> Result<(), SinkError> {
-        for line in outcome.refused.split_inclusive(|&byte| byte == b'\n') {
-            self.rejected += 1;
-            if self.rejected > self.rejected_before {
-                self.rejections.append(line)?;
-            }
-        }
-        let changes = city.changes(outcome, self.reasons, &mut self.lists);
-        self.told += changes.len() as u64;
-        let batches = sinks::change_batches(&changes, &self.lists, outcome.as_of, outcome.position.0);
-        let (out, path) = (&mut self.changes, &self.changes_path);
-        sinks::write_batches(out, path, OutputFormat::Ndjson, &changes_schema(), &batches, &|| false)
-    }
-
-    fn flush(&mut self) -> Result<(), SinkError> {
-        let path = &self.changes_path;
-        self.changes.flush().map_err(|cause| SinkError::Io { path: path.clone(), cause })?;
-        Appended::flush(&mut self.rejections)
-    }
-
-    /// Makes durable what was told up to a position, and that it was.
-    fn secure(&mut self, position: Position) -> Result<(), SinkError> {
-        self.flush()?;
-        self.rejections.sync(position.0)?;
-        let ChangesOut::File(file) = &mut self.changes else { return Ok(()) };
-        let mark = file.sync(position.0)?;
-        let path = &self.mark_path;
-        let staged = Staged::write(path, |file| {
-            let written =
-                serde_json::to_writer(&mut *file, &mark).map_err(io::Error::from).and_then(|()| writeln!(file));
-            written.map_err(|cause| SinkError::Io { path: path.clone(), cause })
-        });
-        sinks::commit(vec![staged?])
-    }
-}
-
 /// Runs until the feeds end or the watcher says so.
 ///
 /// # Errors
@@ -264,37 +198,10 @@ pub fn run(job: &Job<'_>, stdout: &mut (dyn Write + Send), watcher: &dyn Watcher
     outlets.secure(engine.last())?;
     if !watcher.interrupted() {
         drop_what_is_kept(&mut engine, &mut keeper, true, &mut report)?;
+        keep(&engine, &mut outlets, &mut keeper)?;
+        drop_what_is_kept(&mut engine, &mut keeper, true, &mut report)?;
     }
     end(engine, outlets, job, report)
-}
-
-/// Begins a checkpoint if it is time. What was told is made durable first: what a checkpoint holds is not told again.
-fn keep(engine: &Engine<Folder>, outlets: &mut Outlets<'_>, keeper: &mut Keeper) -> Result<(), RunError> {
-    let sealed = engine.sealed();
-    if keeper.is_due(&sealed) {
-        outlets.secure(engine.last())?;
-        keeper.begin(&sealed);
-    }
-    Ok(())
-}
-
-/// Drops the journal behind a checkpoint that has been made. One that could not be made is a warning: the journal has it all.
-fn drop_what_is_kept(
-    engine: &mut Engine<Folder>,
-    keeper: &mut Keeper,
-    wait: bool,
-    report: &mut Report,
-) -> Result<(), RunError> {
-    match keeper.finished(wait) {
-        Ok(Some(checkpoint)) => {
-            report.checkpoints += 1;
-            engine.drop_until(checkpoint.position())?;
-            checkpoint.remove_older()?;
-        }
-        Ok(None) => {}
-        Err(error) => report.warnings.push(format!("a checkpoint could not be made: {error}")),
-    }
-    Ok(())
 }
 
 /// Name of the file of refused messages in a store.
@@ -340,34 +247,6 @@ fn find_rules(request: &str, at: Timestamp) -> Result<RuleSet, RunError> {
     Ok(catalog.find(request, at)?)
 }
 
-fn open_outlets<'a>(
-    job: &Job<'_>,
-    stdout: &'a mut (dyn Write + Send),
-    engine: &Engine<Folder>,
-) -> Result<(Outlets<'a>, Position), RunError> {
-    let (last, from) = (engine.last(), engine.city().position());
-    let mark_path = job.store.join("told.json");
-    let (rejections, rejected_before) = Appended::open_lines(&job.store.join(REJECTIONS))?;
-    let (changes, changes_path, told) = match job.changes {
-        Changes::File(path) => {
-            // Without it everything is told as the file itself says.
-            let mark: Option<Mark> = std::fs::read(&mark_path).ok().and_then(|text| serde_json::from_slice(&text).ok());
-            let (file, told) = Appended::open_changes(path, mark.as_ref(), |told| told <= last.0)?;
-            (ChangesOut::File(file), path.to_owned(), Position(told))
-        }
-        Changes::Stdout(from) => {
-            (ChangesOut::Stdout(stdout), PathBuf::from("standard output"), from.unwrap_or(last).min(last))
-        }
-    };
-    if told > Position(0) && told < from {
-        return Err(RunError::Untold { told_in: changes_path, told, from });
-    }
-    let (reasons, lists, rejected) = (job.reasons, ReasonLists::default(), engine.city().standing().refused);
-    let outlets =
-        Outlets { changes, changes_path, rejections, rejected_before, rejected, reasons, lists, told: 0, mark_path };
-    Ok((outlets, told))
-}
-
 /// Rules that are asked for and not in force, and an instant that has not come.
 fn catch_up(
     job: &Job<'_>,
@@ -397,86 +276,6 @@ fn step(engine: &mut Engine<Folder>, outlets: &mut Outlets<'_>, records: Vec<Rec
     Ok(())
 }
 
-/// A feed that is open.
-struct Feed {
-    number: u32,
-    name: String,
-    reader: Box<dyn Read + Send>,
-    /// Its length, if it is a file, of which it is remembered how far it was read.
-    file_bytes: Option<u64>,
-    bytes: u64,
-    lines: u64,
-}
-
-fn open_feeds(paths: &[PathBuf]) -> Result<Vec<Feed>, RunError> {
-    let stdin = || Feed {
-        number: 0,
-        name: "-".to_owned(),
-        reader: Box::new(io::stdin()),
-        file_bytes: None,
-        bytes: 0,
-        lines: 0,
-    };
-    if paths.is_empty() {
-        return Ok(vec![stdin()]);
-    }
-    let open = |(number, path): (u32, &PathBuf)| {
-        if path.as_os_str() == "-" {
-            return Ok(Feed { number, ..stdin() });
-        }
-        let fail = |cause| RunError::Feed { feed: path.display().to_string(), cause };
-        let name = path.canonicalize().map_err(fail)?.display().to_string();
-        let file = File::open(path).map_err(fail)?;
-        let meta = file.metadata().map_err(fail)?;
-        let file_bytes = meta.is_file().then_some(meta.len());
-        Ok(Feed { number, name, reader: Box::new(file), file_bytes, bytes: 0, lines: 0 })
-    };
-    (0..).zip(paths).map(open).collect()
-}
-
-fn skip_what_was_read(mut feeds: Vec<Feed>, city: &City) -> Result<Vec<Feed>, RunError> {
-    for feed in &mut feeds {
-        let (Some(bytes), Some(offset)) = (feed.file_bytes, city.offset(&feed.name)) else { continue };
-        if bytes < offset.bytes {
-            return Err(RunError::Shrunk { feed: feed.name.clone(), bytes, read: offset.bytes });
-        }
-        let fail = |cause| RunError::Feed { feed: feed.name.clone(), cause };
-        let mut file = File::open(&feed.name).map_err(fail)?;
-        file.seek(SeekFrom::Start(offset.bytes)).map_err(fail)?;
-        (feed.reader, feed.bytes, feed.lines) = (Box::new(file), offset.bytes, offset.lines);
-    }
-    Ok(feeds)
-}
-
-/// What one read of a feed told.
-struct Piece {
-    events: Vec<Event>,
-    offset: Option<Offset>,
-}
-
-fn read_feeds(feeds: Vec<Feed>, sender: &Sender<Result<Piece, RunError>>) {
-    for Feed { number, name, reader, file_bytes, bytes, lines } in feeds {
-        let mut blocks = Blocks::new(reader, bytes, lines);
-        loop {
-            let piece = match blocks.next_block() {
-                Ok(None) => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(cause) => Err(RunError::Feed { feed: name.clone(), cause }),
-                Ok(Some(block)) => {
-                    let source = Source { number, name: &name };
-                    let events = feed::decode(source, feed::lines(&block.bytes, block.first_line));
-                    let offset = Offset { source: name.clone(), bytes: block.end, lines: block.lines };
-                    Ok(Piece { events, offset: file_bytes.map(|_| offset) })
-                }
-            };
-            // Whoever does not listen any more has ended the run.
-            if sender.send(piece).is_err() {
-                return;
-            }
-        }
-    }
-}
-
 fn follow(
     engine: &mut Engine<Folder>,
     outlets: &mut Outlets<'_>,
@@ -486,8 +285,11 @@ fn follow(
     report: &mut Report,
 ) -> Result<(), RunError> {
     let mut unknown: BTreeMap<Table, BTreeSet<String>> = BTreeMap::new();
+    let mut forgetting = Forgetting::default();
     while !watcher.interrupted() {
-        match receiver.recv_timeout(Duration::from_millis(TIMER_MILLIS_MAX)) {
+        // Who has something to forget does not wait.
+        let wait_millis = if forgetting.pending.is_empty() { TIMER_MILLIS_MAX } else { 0 };
+        match receiver.recv_timeout(Duration::from_millis(wait_millis)) {
             Ok(piece) => {
                 let records = records_of(piece?, engine.city().as_of(), watcher, report, &mut unknown)?;
                 step(engine, outlets, records)?;
@@ -500,10 +302,12 @@ fn follow(
                 }
             }
         }
+        forget(engine, outlets, keeper, &mut forgetting)?;
         outlets.flush()?;
         drop_what_is_kept(engine, keeper, false, report)?;
         keep(engine, outlets, keeper)?;
     }
+    while !watcher.interrupted() && forget(engine, outlets, keeper, &mut forgetting)? {}
     for (table, columns) in unknown {
         let names = columns.into_iter().collect::<Vec<_>>().join(", ");
         report.warnings.push(format!("{}: unknown columns are ignored: {names}", table.name()));

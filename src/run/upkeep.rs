@@ -1,0 +1,78 @@
+//! What a store does for itself: it forgets what is past its retention, makes checkpoints, and drops the journal behind them.
+
+use super::outlets::Outlets;
+use super::{Report, RunError, step};
+use crate::checkpoint::Keeper;
+use crate::engine::{Engine, Record, Word};
+use crate::ingest::feed::Batch;
+use crate::journal::Folder;
+use crate::limits::FORGET_ROWS_MAX;
+use crate::model::{LocalDay, Table};
+
+/// Rows past their retention that are still there.
+#[derive(Default)]
+pub(super) struct Forgetting {
+    /// The day on which they were looked for.
+    day: Option<LocalDay>,
+    /// By table and id, the last first.
+    pub(super) pending: Vec<(Table, u64)>,
+}
+
+/// Looks once a day for rows past their retention, and deletes some: as records of the journal, like all that changes facts, and
+/// a few at a time, between what feeds tell. When all are gone a checkpoint is wanted, so that they leave the disk as well.
+/// Gives whether there are more.
+pub(super) fn forget(
+    engine: &mut Engine<Folder>,
+    outlets: &mut Outlets<'_>,
+    keeper: &mut Keeper,
+    forgetting: &mut Forgetting,
+) -> Result<bool, RunError> {
+    let day = engine.city().day();
+    if day != forgetting.day {
+        forgetting.day = day;
+        forgetting.pending = engine.city().forgettable();
+        forgetting.pending.reverse();
+    }
+    let pending = &mut forgetting.pending;
+    if pending.is_empty() {
+        return Ok(false);
+    }
+    let deletes = pending.drain(pending.len().saturating_sub(FORGET_ROWS_MAX)..).rev().collect();
+    let word = Word::Facts(Box::new(Batch { deletes, ..Batch::default() }));
+    let as_of = engine.city().as_of();
+    step(engine, outlets, vec![Record { as_of, source: None, refused: Vec::new(), word }])?;
+    if forgetting.pending.is_empty() {
+        engine.seal()?;
+        keeper.want();
+    }
+    Ok(!forgetting.pending.is_empty())
+}
+
+/// Begins a checkpoint if it is time. What was told is made durable first: what a checkpoint holds is not told again.
+pub(super) fn keep(engine: &Engine<Folder>, outlets: &mut Outlets<'_>, keeper: &mut Keeper) -> Result<(), RunError> {
+    let sealed = engine.sealed();
+    if keeper.is_due(&sealed) {
+        outlets.secure(engine.last())?;
+        keeper.begin(&sealed);
+    }
+    Ok(())
+}
+
+/// Drops the journal behind a checkpoint that has been made. One that could not be made is a warning: the journal has it all.
+pub(super) fn drop_what_is_kept(
+    engine: &mut Engine<Folder>,
+    keeper: &mut Keeper,
+    wait: bool,
+    report: &mut Report,
+) -> Result<(), RunError> {
+    match keeper.finished(wait) {
+        Ok(Some(checkpoint)) => {
+            report.checkpoints += 1;
+            engine.drop_until(checkpoint.position())?;
+            checkpoint.remove_older()?;
+        }
+        Ok(None) => {}
+        Err(error) => report.warnings.push(format!("a checkpoint could not be made: {error}")),
+    }
+    Ok(())
+}
