@@ -147,3 +147,47 @@ fn data_that_a_store_began_from_are_wanted_once() {
     let colours = codes_after(&store, &feed);
     assert_eq!(colours, BTreeMap::from([("lin".to_owned(), "red".to_owned())]));
 }
+
+fn journal(command: &str, store: &Path) -> Command {
+    let mut journal = Command::new(SANMA);
+    journal.args(["journal", command, "--store"]).arg(store);
+    journal
+}
+
+fn text(command: &mut Command) -> String {
+    String::from_utf8(done(command).stdout).expect("UTF-8")
+}
+
+#[test]
+fn a_journal_that_is_dumped_is_a_feed_and_a_compacted_one_is_empty() {
+    let dir = empty_dir();
+    let (store, again, feed) = (dir.path().join("store"), dir.path().join("again"), dir.path().join("feed.ndjson"));
+    long_feed(&feed);
+    let out = store.join("out");
+    done(run(&store, &feed).args(["--format", "ndjson", "--out"]).arg(&out));
+    let before = codes(&out);
+    // Whatever went into a checkpoint, it and the journal after it are all there is.
+    let dump = dir.path().join("dump.ndjson");
+    let position = text(&mut journal("verify", &store));
+    assert!(position.contains("nothing damaged"), "{position}");
+    let dumped = text(&mut journal("dump", &store));
+    assert!(dumped.lines().count() > 10, "{dumped}");
+    fs::write(&dump, dumped).expect("room");
+    let mut follower = run(&again, &dump);
+    if let Some(checkpoint) = names(&store).contains(&"checkpoints".to_owned()).then(|| store.join("checkpoints")) {
+        follower.arg("--data").arg(checkpoint.join(&names(&checkpoint)[0]));
+    }
+    done(follower.args(["--format", "ndjson", "--out"]).arg(again.join("out")));
+    assert_eq!(codes(&again.join("out")), before);
+
+    done(&mut journal("compact", &store));
+    let listed = text(&mut journal("ls", &store));
+    assert_eq!(listed.lines().count(), 2, "a checkpoint and an empty segment: {listed}");
+    assert!(listed.contains(" 32 bytes"), "{listed}");
+    assert!(text(&mut journal("verify", &store)).contains(": 0 records, 0 rows"));
+    assert_eq!(text(&mut journal("dump", &store)), "");
+    assert_eq!(applied(&store.join("changes.ndjson")), before);
+    assert_eq!(codes_after(&store, &feed), before);
+    let refused = journal("dump", &store).args(["--from", "1"]).output().expect("it runs");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("is not in the journal any more"));
+}

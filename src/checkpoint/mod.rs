@@ -122,18 +122,27 @@ impl Checkpoint {
     /// # Errors
     /// [`CheckpointError`]; damage.
     pub fn newest(store: &Path) -> Result<Option<Self>, CheckpointError> {
-        let mut newest: Option<(u64, PathBuf)> = None;
         for (name, path) in entries(&store.join(CHECKPOINTS))? {
             if name.starts_with(UNFINISHED) {
                 fs::remove_dir_all(&path).map_err(io_error(&path))?;
-            } else if let Some(position) = position_of(&name) {
-                newest = newest.max(Some((position, path)));
             }
         }
-        let Some((_, dir)) = newest else { return Ok(None) };
-        let manifest = Manifest::read(&dir)?;
-        manifest.check_files(&dir)?;
-        Ok(Some(Self { dir, manifest }))
+        let newest = Self::newest_unchecked(store)?;
+        if let Some(Self { dir, manifest }) = &newest {
+            manifest.check_files(dir)?;
+        }
+        Ok(newest)
+    }
+
+    /// The same, without a look at what its files hold, and nothing is removed: also for a store that is in use.
+    ///
+    /// # Errors
+    /// [`CheckpointError`].
+    pub fn newest_unchecked(store: &Path) -> Result<Option<Self>, CheckpointError> {
+        let found = entries(&store.join(CHECKPOINTS))?.into_iter();
+        let newest = found.filter_map(|(name, path)| Some((position_of(&name)?, path))).max();
+        let read = |(_, dir): (u64, PathBuf)| Ok(Self { manifest: Manifest::read(&dir)?, dir });
+        newest.map(read).transpose()
     }
 
     /// Keeps facts that have been loaded, as those before the first record of a store's journal.

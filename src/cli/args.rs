@@ -43,6 +43,12 @@ pub(super) enum Command {
     Run(RunArgs),
     /// Replay a store and compare its codes with those of a full recompute
     Verify(VerifyArgs),
+    /// Look at a store's journal: list, verify, dump, compact
+    Journal {
+        /// What to do
+        #[command(subcommand)]
+        command: JournalCommand,
+    },
     /// Make a city that nobody lives in, of any size, as Parquet
     Generate(GenerateArgs),
     /// Look at rule sets: list, show, check, diff
@@ -262,6 +268,41 @@ pub(super) struct VerifyArgs {
     /// The store.
     #[command(flatten)]
     pub(super) store: StoreArgs,
+}
+
+/// What was typed after `sanma journal`.
+#[derive(Debug, Subcommand)]
+pub(super) enum JournalCommand {
+    /// List the checkpoint and the files of the journal; also while a run has the store
+    Ls {
+        /// The store
+        #[arg(long, value_name = "DIR", default_value = "sanma-data")]
+        store: PathBuf,
+    },
+    /// Read the checkpoint and all of the journal, and check every checksum and every record
+    Verify {
+        /// The store
+        #[arg(long, value_name = "DIR", default_value = "sanma-data")]
+        store: PathBuf,
+    },
+    /// Print what the journal says as messages of a feed, each with its position
+    Dump {
+        /// The store
+        #[arg(long, value_name = "DIR", default_value = "sanma-data")]
+        store: PathBuf,
+        /// The first position; where the journal begins if left out
+        #[arg(long, value_name = "POSITION")]
+        from: Option<u64>,
+    },
+    /// Make a checkpoint of all there is, and drop the journal behind it
+    Compact {
+        /// The store.
+        #[command(flatten)]
+        store: StoreArgs,
+        /// File of changes, which has to be told all of them first; the one that was told last if left out
+        #[arg(long, value_name = "FILE")]
+        changes: Option<PathBuf>,
+    },
 }
 
 /// What was typed after `sanma generate`.

@@ -7,6 +7,7 @@ mod config;
 mod diff;
 mod explain;
 mod generate;
+mod journal;
 mod progress;
 mod recompute;
 pub mod rules;
@@ -24,7 +25,7 @@ use crate::generate::GenerateError;
 use crate::ingest::IngestError;
 use crate::nightly::JobError;
 use crate::sinks::SinkError;
-use args::{Cli, Command};
+use args::{Cli, Command, JournalCommand};
 
 const EXIT_FAILURE: u8 = 1;
 const EXIT_USAGE: u8 = 2;
@@ -119,7 +120,12 @@ pub fn main() -> ExitCode {
 fn dispatch(command: &Command, styled: bool, out: &mut (dyn Write + Send)) -> Result<(), Failure> {
     if matches!(
         command,
-        Command::Recompute(_) | Command::Diff(_) | Command::Whatif(_) | Command::Generate(_) | Command::Run(_)
+        Command::Recompute(_)
+            | Command::Diff(_)
+            | Command::Whatif(_)
+            | Command::Generate(_)
+            | Command::Run(_)
+            | Command::Journal { command: JournalCommand::Compact { .. } }
     ) {
         progress::catch_interrupts();
     }
@@ -131,6 +137,7 @@ fn dispatch(command: &Command, styled: bool, out: &mut (dyn Write + Send)) -> Re
         Command::Generate(args) => generate::run(args, out),
         Command::Run(args) => run::run(args, out),
         Command::Verify(args) => run::verify(args, out),
+        Command::Journal { command } => journal::run(command, out),
         Command::Rules { command } => match rules::run(command, config::now(), styled, out) {
             Ok(true) => Ok(()),
             Ok(false) => Err(Failure::Told),

@@ -13,7 +13,7 @@ use crate::checkpoint::CheckpointError;
 use crate::ingest::{IngestError, Observer};
 use crate::journal::Position;
 use crate::model::{ClosedEnum as _, Colour, Timestamp};
-use crate::run::{self, Changes, Job, REJECTIONS, Report, RunError, Watcher};
+use crate::run::{self, CHANGES, Changes, Job, REJECTIONS, Report, RunError, Watcher};
 use crate::sinks::{Destination, SinkError};
 
 impl From<RunError> for Failure {
@@ -32,9 +32,9 @@ impl From<RunError> for Failure {
 }
 
 /// Watches for the operator, and looks at the clock.
-struct Wall {
-    clock: ClockArg,
-    progress: Progress,
+pub(super) struct Wall {
+    pub(super) clock: ClockArg,
+    pub(super) progress: Progress,
 }
 
 impl Observer for Wall {
@@ -72,7 +72,7 @@ pub(super) fn run(args: &RunArgs, out: &mut (dyn Write + Send)) -> Result<(), Fa
             "--as-of wants --clock feed: the clock on the wall says what time it is".to_owned(),
         ));
     }
-    let file = args.changes.clone().unwrap_or_else(|| args.store.store.join("changes.ndjson"));
+    let file = args.changes.clone().unwrap_or_else(|| args.store.store.join(CHANGES));
     let to_stdout = file.as_os_str() == "-";
     if args.from.is_some() && !to_stdout {
         return Err(Failure::Usage("--from wants --changes -: a file of changes says itself where it ends".to_owned()));
@@ -82,10 +82,11 @@ pub(super) fn run(args: &RunArgs, out: &mut (dyn Write + Send)) -> Result<(), Fa
         data: args.store.data.as_deref(),
         rules: args.rules.as_deref(),
         as_of: args.as_of,
-        feeds: &args.feeds,
+        feeds: Some(&args.feeds),
         changes: if to_stdout { Changes::Stdout(args.from.map(Position)) } else { Changes::File(&file) },
         reasons: args.reasons,
         segment_bytes: args.segment_bytes,
+        compact: false,
         out: args.out.as_deref().map(|dir| Destination { dir, format: args.format.into() }),
     };
     let wall = Wall { clock: args.clock, progress: Progress::new(args.json) };
@@ -145,15 +146,22 @@ fn tell(report: &Report, store: &Path, changes: Option<&Path>) {
     }
 }
 
+/// # Errors
+/// A usage error: the folder is no store.
+pub(super) fn check_is_store(store: &Path) -> Result<(), Failure> {
+    if store.join("journal").is_dir() {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!("{} is no store: it holds no journal", store.display())))
+}
+
 /// Replays a store and says whether its codes are right.
 ///
 /// # Errors
 /// [`Failure`]; codes that are not those of a full recompute.
 pub(super) fn verify(args: &VerifyArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let store = &args.store.store;
-    if !store.join("journal").is_dir() {
-        return Err(Failure::Usage(format!("{} is no store: it holds no journal", store.display())));
-    }
+    check_is_store(store)?;
     let progress = Progress::new(false);
     let pool = config::pool(args.store.threads)?;
     let done = pool.install(|| run::verify(store, args.store.data.as_deref(), &progress));

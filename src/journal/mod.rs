@@ -29,6 +29,7 @@ pub use simulated::{Disk, Fault};
 pub use storage::{Folder, Storage, StorageFile};
 
 use std::ops::RangeInclusive;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -344,6 +345,23 @@ fn replay<S: Storage, E: From<JournalError>>(
         return Err(last.damaged(Bad { offset: 0, next, detail }).into());
     }
     Ok(())
+}
+
+/// The segments in a folder with their bytes, oldest first, also of a journal that is open elsewhere.
+///
+/// # Errors
+/// What the system says.
+pub fn list(folder: &Path) -> Result<Vec<(Segment, u64)>, JournalError> {
+    let failed = |cause| JournalError::Io { file: folder.display().to_string(), cause };
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if let Some(segment) = Segment::of_name(&entry.file_name().to_string_lossy()) {
+            found.push((segment, entry.metadata().map_err(failed)?.len()));
+        }
+    }
+    found.sort_unstable_by_key(|(segment, _)| segment.first);
+    Ok(found)
 }
 
 /// The segments of a storage, oldest first.

@@ -15,6 +15,7 @@
 //! file of changes once; the clock is the caller's.
 
 mod feeds;
+pub mod journal;
 mod outlets;
 mod upkeep;
 
@@ -52,14 +53,16 @@ pub struct Job<'a> {
     pub rules: Option<&'a str>,
     /// T at the begin: for a new store, or to be moved to. Left out if the clock is on the wall.
     pub as_of: Option<Timestamp>,
-    /// Files of messages, one after the other; standard input if there is none.
-    pub feeds: &'a [PathBuf],
+    /// Files of messages, one after the other; standard input if there is none. No feed at all if left out.
+    pub feeds: Option<&'a [PathBuf]>,
     /// Where changes are told.
     pub changes: Changes<'a>,
     /// Whether changes of reasons alone are changes.
     pub reasons: bool,
     /// Bytes after which a segment of the journal is followed by another one.
     pub segment_bytes: u64,
+    /// Whether all of the journal goes into a checkpoint at the end.
+    pub compact: bool,
     /// Where everybody's code is written when the run ends, if anywhere.
     pub out: Option<Destination<'a>>,
 }
@@ -172,7 +175,7 @@ pub struct Report {
 /// [`RunError`]; whatever was journalled by then is followed by the next run.
 pub fn run(job: &Job<'_>, stdout: &mut (dyn Write + Send), watcher: &dyn Watcher) -> Result<Report, RunError> {
     let mut report = Report::default();
-    let feeds = open_feeds(job.feeds)?;
+    let feeds = job.feeds.map_or(Ok(Vec::new()), open_feeds)?;
     let (mut engine, checkpoint) = open_engine(job.store, job.data, job.segment_bytes, watcher, &mut report)?;
     let (mut outlets, told) = open_outlets(job, stdout, &engine)?;
     let mut keeper = Keeper::new(job.store, checkpoint, job.segment_bytes);
@@ -197,6 +200,10 @@ pub fn run(job: &Job<'_>, stdout: &mut (dyn Write + Send), watcher: &dyn Watcher
 
     outlets.secure(engine.last())?;
     if !watcher.interrupted() {
+        if job.compact {
+            engine.seal()?;
+            keeper.want();
+        }
         drop_what_is_kept(&mut engine, &mut keeper, true, &mut report)?;
         keep(&engine, &mut outlets, &mut keeper)?;
         drop_what_is_kept(&mut engine, &mut keeper, true, &mut report)?;
@@ -204,6 +211,8 @@ pub fn run(job: &Job<'_>, stdout: &mut (dyn Write + Send), watcher: &dyn Watcher
     end(engine, outlets, job, report)
 }
 
+/// Name of the file of changes in a store.
+pub const CHANGES: &str = "changes.ndjson";
 /// Name of the file of refused messages in a store.
 pub const REJECTIONS: &str = "rejections.ndjson";
 const RULES_DEFAULT: &str = "hangzhou";

@@ -13,6 +13,9 @@ use crate::model::published::ReasonLists;
 use crate::model::schema::changes_schema;
 use crate::sinks::{self, Appended, Mark, OutputFormat, SinkError, Staged};
 
+/// Name of the file that says how far a file of changes is known to be told.
+pub(super) const MARK: &str = "told.json";
+
 /// Where changes and refused rows go.
 pub(super) struct Outlets<'a> {
     changes: ChangesOut<'a>,
@@ -91,7 +94,7 @@ pub(super) fn open_outlets<'a>(
     engine: &Engine<Folder>,
 ) -> Result<(Outlets<'a>, Position), RunError> {
     let (last, from) = (engine.last(), engine.city().position());
-    let mark_path = job.store.join("told.json");
+    let mark_path = job.store.join(MARK);
     let (rejections, rejected_before) = Appended::open_lines(&job.store.join(REJECTIONS))?;
     let (changes, changes_path, told) = match job.changes {
         Changes::File(path) => {

@@ -210,7 +210,8 @@ fn csv_field(array: &dyn Array, row: usize) -> String {
         DataType::List(_) => list_items(array, row).join(";"),
         DataType::UInt64 => array.as_primitive::<types::UInt64Type>().value(row).to_string(),
         DataType::Timestamp(_, _) => instant(array, row),
-        _ => array.as_string::<i32>().value(row).to_owned(),
+        DataType::Utf8 => array.as_string::<i32>().value(row).to_owned(),
+        _ => json_value(array, row).to_string(),
     }
 }
 
@@ -233,6 +234,10 @@ fn json_value(array: &dyn Array, row: usize) -> Value {
     match array.data_type() {
         DataType::List(_) => list_items(array, row).into(),
         DataType::UInt64 => array.as_primitive::<types::UInt64Type>().value(row).into(),
+        DataType::UInt32 => array.as_primitive::<types::UInt32Type>().value(row).into(),
+        DataType::UInt16 => array.as_primitive::<types::UInt16Type>().value(row).into(),
+        DataType::Float64 => array.as_primitive::<types::Float64Type>().value(row).into(),
+        DataType::Boolean => array.as_boolean().value(row).into(),
         DataType::Timestamp(_, _) => instant(array, row).into(),
         _ => array.as_string::<i32>().value(row).into(),
     }
