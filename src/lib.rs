@@ -16,6 +16,7 @@
 //!
 //!  feeds -> ingest::feed -> journal -> facts that change -> evaluate::Current -> changes -> sinks -> a file that grows
 //!                              |                engine: the same step for what arrives and for what is replayed
+//!                              +-- checkpoint: a data directory, merged from the one before; the journal behind it goes
 //!
 //!  nightly wires the first row, run the second; compare and whatif are shorter ones; generate makes the files; cli talks to
 //!  these, explain and rules.
@@ -33,6 +34,7 @@
 //! | [`cache`] | facts kept ready from one run to the next | `model`, `ingest`, `facts` | what is used is what was written; a doubt is a rebuild |
 //! | [`evaluate`] | the kernels, for everybody and for whom a change touches | `model`, `rules`, `facts` | pure; the same codes at any number of threads, and however they were reached |
 //! | [`diff`] | two states compared | `model`, `rules`, `facts`, `evaluate` | before + diff = after |
+//! | [`checkpoint`] | facts on the disk at a position, merged from the journal | `engine`, `facts`, `ingest`, `journal`, `sinks` | whole or not at all; what is used is what was written |
 //! | [`engine`] | the step: journal, facts, evaluate, changes | `diff`, `evaluate`, `facts`, `ingest`, `journal`, `rules` | codes at a position are a function of the journal up to it |
 //! | [`sinks`] | outputs in four formats | the above | whole or not at all |
 //! | [`explain`] | the slow, readable evaluator, and its pages | `model`, `rules` | shares no code with `evaluate` |
@@ -41,6 +43,7 @@
 //! | [`whatif`] | rules and listings not in force, and what they would change | `diff`, `evaluate`, `facts`, `rules` | as a full run over edited tables says |
 //! | [`nightly`] | the job on one screen | all above but `explain` and `generate` | nothing is written before all is read |
 //! | [`run`] | the live run on one screen | all above but `diff`, `explain`, `generate`, `nightly` | a message counts once, a change is told once |
+//! | `server` | HTTP for a run: facts in, changes and codes out | `engine`, `evaluate`, `ingest`, `rules`, `run`, `sinks` | changes nothing by itself; an answer is given when it is durable and told |
 //! | [`cli`] | arguments, progress, summaries | anything | nobody imports it; only here are clocks read |
 //!
 //! `tests/tidy.rs` enforces the third column. [`limits`] holds every bound.
@@ -58,6 +61,7 @@
 //! |---|---|
 //! | as of, T | the instant for which codes are computed |
 //! | code | colour, reasons, excused rules and `valid_until` of one person at T |
+//! | checkpoint | all facts at a position, on the disk; the journal begins after it |
 //! | dirt | whom changes of facts may concern |
 //! | exposure | the end of an overlap with an infectious person; first degree with a case, second with an exposed person |
 //! | fact | a row of one of the eleven tables |
@@ -90,5 +94,7 @@ pub mod model;
 pub mod nightly;
 pub mod rules;
 pub mod run;
+#[cfg(feature = "live")]
+pub mod server;
 pub mod sinks;
 pub mod whatif;

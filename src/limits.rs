@@ -44,6 +44,18 @@ pub const TOUCHED_PER_TASK: usize = 256;
 pub const FEED_BLOCK_BYTES: usize = 1 << 18;
 /// Most blocks of a feed that are decoded and not applied yet.
 pub const FEED_BLOCKS_PENDING_MAX: usize = 4;
+/// Most requests that wait for a run; who comes then waits to get in.
+pub const REQUESTS_PENDING_MAX: usize = 256;
+/// Most requests whose messages are journalled with one sync.
+pub const REQUESTS_PER_GROUP_MAX: usize = 64;
+/// Longest body of a request, in bytes: what it says is one group of the journal.
+pub const REQUEST_BYTES_MAX: usize = 1 << 22;
+/// Most who follow the changes of a run at once.
+pub const SUBSCRIBERS_MAX: usize = 1_000;
+/// Bytes of the file of changes that are read for a subscriber at once: what it has not taken yet is at most some of these.
+pub const SUBSCRIBER_BYTES: usize = 1 << 16;
+/// Seconds after which a subscriber that is told nothing is told so: its proxy would take the silence for the end.
+pub const SUBSCRIBER_SILENCE_SECONDS: u64 = 15;
 /// Longest time, in milliseconds, until an idle run looks at the clock: so late may a change be that time alone makes.
 pub const TIMER_MILLIS_MAX: u64 = 100;
 /// Longest group of payloads that the journal takes at once, in bytes; what a damaged length can make it read.
@@ -92,4 +104,6 @@ const _: () = assert!(WORDS_PER_TASK * u64::BITS as usize == PEOPLE_PER_TASK);
 const _: () = assert!(DECODE_ROWS_MAX <= ROW_GROUP_ROWS_RESERVED_MAX);
 const _: () = assert!(GENERATED_GROUP_ROWS.is_multiple_of(GENERATED_BATCH_ROWS));
 const _: () = assert!(CHECKPOINT_SEGMENTS_MIN <= CHECKPOINT_SEGMENTS_MAX);
+// A group has less than two such bodies, and a byte of what is refused takes up to seven in the journal.
+const _: () = assert!(2 * 8 * REQUEST_BYTES_MAX <= JOURNAL_FRAME_BYTES_MAX);
 const _: () = assert!(FORECAST_DAYS_MAX > 2 * RETENTION_DAYS_MAX);

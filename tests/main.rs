@@ -15,6 +15,8 @@ mod loading;
 mod outputs;
 mod retention;
 mod run;
+#[cfg(feature = "live")]
+mod server;
 mod tidy;
 mod whatif;
 mod worlds;

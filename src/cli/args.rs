@@ -1,5 +1,7 @@
 //! What was typed: the command line's grammar and nothing else.
 
+#[cfg(feature = "live")]
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -212,7 +214,7 @@ pub(super) struct StoreArgs {
     /// Directory of the journal, the changes and the rejections; made if it is not there
     #[arg(long, value_name = "DIR", default_value = "sanma-data")]
     pub(super) store: PathBuf,
-    /// Directory of facts from before the store began, as of `sanma recompute`; the same ones at every start
+    /// Directory of facts from before the store began, as of `sanma recompute`; wanted at its first start only
     #[arg(long, value_name = "DIR")]
     pub(super) data: Option<PathBuf>,
     /// Threads to use; as many as there are processors if left out
@@ -257,7 +259,11 @@ pub(super) struct RunArgs {
     /// Print one JSON object about the run on standard error instead of lines
     #[arg(long)]
     pub(super) json: bool,
-    /// Files of messages (NDJSON), one after the other; - or none is standard input
+    /// Serve HTTP on this address of the machine's own, such as 127.0.0.1:8620, until Ctrl-C; port 0 is any that is free
+    #[cfg(feature = "live")]
+    #[arg(long, value_name = "ADDR")]
+    pub(super) listen: Option<SocketAddr>,
+    /// Files of messages (NDJSON), one after the other; - or none is standard input, and with --listen none is none
     #[arg(value_name = "FEED")]
     pub(super) feeds: Vec<PathBuf>,
 }

@@ -57,13 +57,14 @@ pub(super) fn run(command: &JournalCommand, out: &mut (dyn Write + Send)) -> Res
                 rules: None,
                 as_of: None,
                 feeds: None,
+                requests: None,
                 changes: Changes::File(&file),
                 reasons: false,
                 segment_bytes: JOURNAL_SEGMENT_BYTES,
                 compact: true,
                 out: None,
             };
-            let wall = Wall { clock: ClockArg::Feed, progress: Progress::new(false) };
+            let wall = Wall::new(ClockArg::Feed, Progress::new(false));
             let pool = config::pool(store.threads)?;
             let done = pool.install(|| run::run(&job, out, &wall));
             wall.progress.finish();

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use crossbeam_channel::Receiver;
 use serde_json::{Map, Value, json};
 
 use super::args::{ClockArg, RunArgs, VerifyArgs};
@@ -13,7 +14,9 @@ use crate::checkpoint::CheckpointError;
 use crate::ingest::{IngestError, Observer};
 use crate::journal::Position;
 use crate::model::{ClosedEnum as _, Colour, Timestamp};
-use crate::run::{self, CHANGES, Changes, Job, REJECTIONS, Report, RunError, Watcher};
+use crate::run::{self, CHANGES, Changes, Job, REJECTIONS, Report, Request, RunError, Watcher};
+#[cfg(feature = "live")]
+use crate::server::{Server, ServerError, Setting};
 use crate::sinks::{Destination, SinkError};
 
 impl From<RunError> for Failure {
@@ -33,8 +36,21 @@ impl From<RunError> for Failure {
 
 /// Watches for the operator, and looks at the clock.
 pub(super) struct Wall {
-    pub(super) clock: ClockArg,
+    clock: ClockArg,
     pub(super) progress: Progress,
+    #[cfg(feature = "live")]
+    server: Option<Server>,
+}
+
+impl Wall {
+    pub(super) const fn new(clock: ClockArg, progress: Progress) -> Self {
+        Self {
+            clock,
+            progress,
+            #[cfg(feature = "live")]
+            server: None,
+        }
+    }
 }
 
 impl Observer for Wall {
@@ -59,7 +75,48 @@ impl Watcher for Wall {
     fn ready(&self, position: Position) {
         self.progress.finish();
         say(&format!("ready at position {}", position.0));
+        #[cfg(feature = "live")]
+        if let Some(server) = &self.server {
+            server.ready();
+        }
     }
+
+    #[cfg(feature = "live")]
+    fn told(&self, progress: &run::Progress) {
+        if let Some(server) = &self.server {
+            server.told(progress);
+        }
+    }
+}
+
+#[cfg(feature = "live")]
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Self {
+        match error {
+            ServerError::Open { .. } => Self::Usage(error.to_string()),
+            ServerError::Io { .. } => Self::Job(error.into()),
+        }
+    }
+}
+
+/// Listens, if that is wanted.
+#[cfg(feature = "live")]
+fn listen(args: &RunArgs, changes: Option<&Path>, wall: &mut Wall) -> Result<Option<Receiver<Request>>, Failure> {
+    let Some(address) = args.listen else { return Ok(None) };
+    let setting = Setting {
+        changes: changes.map(Path::to_owned),
+        rejections: args.store.store.join(REJECTIONS),
+        ticks: args.clock == ClockArg::Feed,
+    };
+    let (server, requests) = Server::listen(address, setting)?;
+    say(&format!("listening on http://{}", server.address()));
+    wall.server = Some(server);
+    Ok(Some(requests))
+}
+
+#[cfg(not(feature = "live"))]
+fn listen(_: &RunArgs, _: Option<&Path>, _: &mut Wall) -> Result<Option<Receiver<Request>>, Failure> {
+    Ok(None)
 }
 
 /// Runs until the feeds end, or Ctrl-C.
@@ -77,22 +134,30 @@ pub(super) fn run(args: &RunArgs, out: &mut (dyn Write + Send)) -> Result<(), Fa
     if args.from.is_some() && !to_stdout {
         return Err(Failure::Usage("--from wants --changes -: a file of changes says itself where it ends".to_owned()));
     }
+    let mut wall = Wall::new(args.clock, Progress::new(args.json));
+    let requests = listen(args, (!to_stdout).then_some(&*file), &mut wall)?;
     let job = Job {
         store: &args.store.store,
         data: args.store.data.as_deref(),
         rules: args.rules.as_deref(),
         as_of: args.as_of,
-        feeds: Some(&args.feeds),
+        feeds: Some(&*args.feeds).filter(|feeds| requests.is_none() || !feeds.is_empty()),
+        requests: requests.as_ref(),
         changes: if to_stdout { Changes::Stdout(args.from.map(Position)) } else { Changes::File(&file) },
         reasons: args.reasons,
         segment_bytes: args.segment_bytes,
         compact: false,
         out: args.out.as_deref().map(|dir| Destination { dir, format: args.format.into() }),
     };
-    let wall = Wall { clock: args.clock, progress: Progress::new(args.json) };
     let pool = config::pool(args.store.threads)?;
     let done = pool.install(|| run::run(&job, out, &wall));
     wall.progress.finish();
+    // Whoever still waits for the run is told that it has ended.
+    drop(requests);
+    #[cfg(feature = "live")]
+    if let Some(server) = wall.server.take() {
+        server.stop();
+    }
     let report = done?;
     if args.json {
         say(&json_of(&report).to_string());

@@ -110,8 +110,16 @@ impl RuleSet {
         let shown = path.display().to_string();
         let text =
             std::fs::read_to_string(path).map_err(|source| ResolveError::Unreadable { path: shown.clone(), source })?;
-        let program = Program::parse(&shown, &text).map_err(ResolveError::Invalid)?;
-        Ok(Self { program, text: Cow::Owned(text), path: shown })
+        Self::parse(&shown, &text).map_err(ResolveError::Invalid)
+    }
+
+    /// Checks the text of a rule set, which errors name by a path.
+    ///
+    /// # Errors
+    /// [`RuleErrors`].
+    pub fn parse(path: &str, text: &str) -> Result<Self, RuleErrors> {
+        let program = Program::parse(path, text)?;
+        Ok(Self { program, text: Cow::Owned(text.to_owned()), path: path.to_owned() })
     }
 }
 

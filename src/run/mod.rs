@@ -17,6 +17,7 @@
 mod feeds;
 pub mod journal;
 mod outlets;
+mod requests;
 mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +25,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::Receiver;
 
 use crate::checkpoint::{Checkpoint, CheckpointError, Keeper};
 use crate::engine::{Engine, EngineError, Record, Rules, Standing, Word};
@@ -37,6 +38,8 @@ use crate::model::schema::{codes_schema, rejections_schema};
 use crate::model::{Colour, Rejection, Table, Timestamp};
 use crate::rules::{Catalog, ResolveError, RuleSet};
 use crate::sinks::{self, Destination, OutputFormat, SinkError};
+
+pub use requests::{Receipt, Reply, Request, Reused, Say};
 
 use feeds::{Piece, open_feeds, read_feeds, skip_what_was_read};
 use outlets::{Outlets, open_outlets};
@@ -55,6 +58,8 @@ pub struct Job<'a> {
     pub as_of: Option<Timestamp>,
     /// Files of messages, one after the other; standard input if there is none. No feed at all if left out.
     pub feeds: Option<&'a [PathBuf]>,
+    /// What others ask. As long as somebody may, the run does not end with its feeds.
+    pub requests: Option<&'a Receiver<Request>>,
     /// Where changes are told.
     pub changes: Changes<'a>,
     /// Whether changes of reasons alone are changes.
@@ -82,6 +87,23 @@ pub trait Watcher: Observer {
     fn now(&self) -> Option<Timestamp>;
     /// The store stands at a position; feeds are followed from here.
     fn ready(&self, _position: Position) {}
+    /// So far everything has been told, and is in the files.
+    fn told(&self, _progress: &Progress) {}
+}
+
+/// How far a run has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Where the store stands.
+    pub position: Position,
+    /// T.
+    pub as_of: Timestamp,
+    /// Length of the file of changes; 0 if there is none.
+    pub changes_bytes: u64,
+    /// Changes told since the start.
+    pub changes: u64,
+    /// Messages and rows refused since the journal's begin.
+    pub refused: u64,
 }
 
 /// Why a run ended otherwise than by the end of its feeds.
@@ -190,13 +212,15 @@ pub fn run(job: &Job<'_>, stdout: &mut (dyn Write + Send), watcher: &dyn Watcher
         catch_up(job, &mut engine, &mut outlets, watcher)?;
     }
     outlets.flush()?;
+    watcher.told(&progress_of(&engine, &outlets));
     watcher.ready(engine.last());
 
     let feeds = skip_what_was_read(feeds, engine.city())?;
     let (sender, receiver) = crossbeam_channel::bounded(FEED_BLOCKS_PENDING_MAX);
     // Not joined: it may wait for ever for a line that nobody writes.
     std::thread::spawn(move || read_feeds(feeds, &sender));
-    follow(&mut engine, &mut outlets, &mut keeper, &receiver, watcher, &mut report)?;
+    let mut follower = Follower { watcher, report: &mut report, unknown: BTreeMap::new() };
+    follow(&mut engine, &mut outlets, &mut keeper, (&receiver, job.requests), &mut follower)?;
 
     outlets.secure(engine.last())?;
     if !watcher.interrupted() {
@@ -285,53 +309,72 @@ fn step(engine: &mut Engine<Folder>, outlets: &mut Outlets<'_>, records: Vec<Rec
     Ok(())
 }
 
+/// Whoever follows, and what it noticed.
+struct Follower<'a> {
+    watcher: &'a dyn Watcher,
+    report: &'a mut Report,
+    /// Keys of rows that are no column of their table.
+    unknown: BTreeMap<Table, BTreeSet<String>>,
+}
+
+fn progress_of(engine: &Engine<Folder>, outlets: &Outlets<'_>) -> Progress {
+    let (position, as_of) = (engine.city().position(), engine.city().as_of());
+    let (changes_bytes, changes, refused) = (outlets.changes_bytes(), outlets.told, outlets.rejected());
+    Progress { position, as_of, changes_bytes, changes, refused }
+}
+
 fn follow(
     engine: &mut Engine<Folder>,
     outlets: &mut Outlets<'_>,
     keeper: &mut Keeper,
-    receiver: &Receiver<Result<Piece, RunError>>,
-    watcher: &dyn Watcher,
-    report: &mut Report,
+    (feeds, requests): (&Receiver<Result<Piece, RunError>>, Option<&Receiver<Request>>),
+    follower: &mut Follower<'_>,
 ) -> Result<(), RunError> {
-    let mut unknown: BTreeMap<Table, BTreeSet<String>> = BTreeMap::new();
+    let (no_feeds, no_requests) = (crossbeam_channel::never(), crossbeam_channel::never());
+    let (mut feeds, mut requests) = (feeds, requests.unwrap_or(&no_requests));
+    let mut is_asked = !std::ptr::eq(requests, &raw const no_requests);
     let mut forgetting = Forgetting::default();
-    while !watcher.interrupted() {
+    while !follower.watcher.interrupted() {
         // Who has something to forget does not wait.
         let wait_millis = if forgetting.pending.is_empty() { TIMER_MILLIS_MAX } else { 0 };
-        match receiver.recv_timeout(Duration::from_millis(wait_millis)) {
-            Ok(piece) => {
-                let records = records_of(piece?, engine.city().as_of(), watcher, report, &mut unknown)?;
-                step(engine, outlets, records)?;
-            }
-            Err(RecvTimeoutError::Disconnected) => break,
-            Err(RecvTimeoutError::Timeout) => {
+        crossbeam_channel::select! {
+            recv(feeds) -> piece => match piece {
+                Ok(piece) => {
+                    let records = records_of(piece?, engine.city().as_of(), follower)?;
+                    step(engine, outlets, records)?;
+                }
+                Err(_) if is_asked => feeds = &no_feeds,
+                Err(_) => break,
+            },
+            recv(requests) -> request => if let Ok(request) = request {
+                requests::answer(request, requests, engine, outlets, follower)?;
+            } else {
+                (requests, is_asked) = (&no_requests, false);
+            },
+            default(Duration::from_millis(wait_millis)) => {
                 let due = engine.city().next_due();
-                if let Some(as_of) = watcher.now().filter(|&now| due.is_some_and(|due| due <= now)) {
+                if let Some(as_of) = follower.watcher.now().filter(|&now| due.is_some_and(|due| due <= now)) {
                     step(engine, outlets, vec![Record { as_of, source: None, refused: Vec::new(), word: Word::Time }])?;
                 }
             }
         }
         forget(engine, outlets, keeper, &mut forgetting)?;
         outlets.flush()?;
-        drop_what_is_kept(engine, keeper, false, report)?;
+        follower.watcher.told(&progress_of(engine, outlets));
+        drop_what_is_kept(engine, keeper, false, follower.report)?;
         keep(engine, outlets, keeper)?;
     }
-    while !watcher.interrupted() && forget(engine, outlets, keeper, &mut forgetting)? {}
-    for (table, columns) in unknown {
+    while !follower.watcher.interrupted() && forget(engine, outlets, keeper, &mut forgetting)? {}
+    for (table, columns) in std::mem::take(&mut follower.unknown) {
         let names = columns.into_iter().collect::<Vec<_>>().join(", ");
-        report.warnings.push(format!("{}: unknown columns are ignored: {names}", table.name()));
+        follower.report.warnings.push(format!("{}: unknown columns are ignored: {names}", table.name()));
     }
     Ok(())
 }
 
 /// What a piece of a feed tells, as records; the last one says how far the feed has been read.
-fn records_of(
-    piece: Piece,
-    mut as_of: Timestamp,
-    watcher: &dyn Watcher,
-    report: &mut Report,
-    unknown: &mut BTreeMap<Table, BTreeSet<String>>,
-) -> Result<Vec<Record>, SinkError> {
+fn records_of(piece: Piece, mut as_of: Timestamp, follower: &mut Follower<'_>) -> Result<Vec<Record>, SinkError> {
+    let Follower { watcher, report, unknown } = follower;
     let now = watcher.now();
     as_of = now.map_or(as_of, |now| now.max(as_of));
     let mut records = Vec::new();

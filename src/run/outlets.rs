@@ -72,6 +72,19 @@ impl Outlets<'_> {
         Appended::flush(&mut self.rejections)
     }
 
+    /// Length of the file of changes; 0 if there is none.
+    pub(super) const fn changes_bytes(&self) -> u64 {
+        match &self.changes {
+            ChangesOut::File(file) => file.bytes(),
+            ChangesOut::Stdout(_) => 0,
+        }
+    }
+
+    /// Messages and rows refused since the journal's begin.
+    pub(super) const fn rejected(&self) -> u64 {
+        self.rejected
+    }
+
     /// Makes durable what was told up to a position, and that it was.
     pub(super) fn secure(&mut self, position: Position) -> Result<(), SinkError> {
         self.flush()?;

@@ -7,6 +7,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Seek as _, SeekFrom, Write};
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,7 @@ use super::staged::SinkError;
 pub struct Appended {
     file: BufWriter<File>,
     path: PathBuf,
+    bytes: u64,
 }
 
 /// How far a file of changes was known to be told: its bytes so far are on the disk, and are all that is told up to the position.
@@ -51,7 +53,7 @@ impl Appended {
     fn cut(mut file: File, path: &Path, length: u64) -> Result<Self, SinkError> {
         let cut = file.set_len(length).and_then(|()| file.seek(SeekFrom::Start(length)));
         cut.map_err(|cause| SinkError::Io { path: path.to_owned(), cause })?;
-        Ok(Self { file: BufWriter::new(file), path: path.to_owned() })
+        Ok(Self { file: BufWriter::new(file), path: path.to_owned(), bytes: length })
     }
 
     /// Opens a file of changes, which is made if it is not there, and cuts the changes of its last position, of which some may be
@@ -85,16 +87,7 @@ impl Appended {
         if start == whole {
             return Ok((Self::cut(file, path, whole)?, last));
         }
-        // Positions ascend, so where those of the last one begin is found by halves. `low` begins a line.
-        let (mut low, mut high) = (floor, start);
-        while low < high {
-            let line = previous_end(&file, low + (high - low) / 2).map_err(fail)?.max(low);
-            if position_at(&file, line, whole).map_err(fail)? < last {
-                low = line_end(&file, line, whole).map_err(fail)?;
-            } else {
-                high = line;
-            }
-        }
+        let low = begin_after(&file, floor..start, last.saturating_sub(1)).map_err(fail)?;
         let told = if low == 0 && mark.is_none() { 0 } else { last.saturating_sub(1) };
         Ok((Self::cut(file, path, low)?, told))
     }
@@ -121,7 +114,14 @@ impl Appended {
     /// # Errors
     /// What the system says.
     pub fn append(&mut self, lines: &[u8]) -> Result<(), SinkError> {
+        self.bytes += lines.len() as u64;
         self.file.write_all(lines).map_err(|cause| SinkError::Io { path: self.path.clone(), cause })
+    }
+
+    /// Length of the file with all that was added.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Hands what was added to the system.
@@ -146,12 +146,33 @@ impl Appended {
 
 impl Write for Appended {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        let written = self.file.write(bytes)?;
+        self.bytes += written as u64;
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
+}
+
+/// Where in a file of changes those after a position begin. `lines` are the bytes to look at: whole lines.
+///
+/// # Errors
+/// What the system says; a line that is no change.
+pub fn begin_after(file: &File, lines: Range<u64>, position: u64) -> io::Result<u64> {
+    // Positions ascend, so it is found by halves. `low` begins a line.
+    let (mut low, mut high) = (lines.start, lines.end);
+    while low < high {
+        let line = previous_end(file, low + (high - low) / 2)?.max(low);
+        let end = line_end(file, line, lines.end)?;
+        if position_at(file, line, end)? <= position {
+            low = end;
+        } else {
+            high = line;
+        }
+    }
+    Ok(low)
 }
 
 /// The end of the last whole line within the first bytes of a file.

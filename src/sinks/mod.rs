@@ -14,7 +14,7 @@ mod parquet;
 mod staged;
 mod tables;
 
-pub use appended::{Appended, Mark};
+pub use appended::{Appended, Mark, begin_after};
 pub use batches::{change_batches, code_batches, rejection_batches};
 pub use destination::Destination;
 pub use format::{OutputFormat, write_batches};

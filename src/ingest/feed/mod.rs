@@ -24,7 +24,7 @@ use gather::Gather;
 use message::{Message, parse};
 
 use crate::limits::FEED_MESSAGE_BYTES_MAX;
-use crate::model::Timestamp;
+use crate::model::{Table, Timestamp};
 
 /// Where messages come from.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +75,30 @@ pub fn decode<'a>(source: Source<'_>, messages: impl IntoIterator<Item = (u64, &
     }
     events.extend(gather.end().map(|batch| Event::Facts(Box::new(batch))));
     events
+}
+
+/// Decodes rows of one table, each with its line or offset, which ascend: all of them are sent, none is deleted. Blank ones are passed
+/// over.
+///
+/// # Panics
+/// If there are 2^32 rows.
+#[must_use]
+pub fn decode_rows<'a>(
+    source: Source<'_>,
+    table: Table,
+    rows: impl IntoIterator<Item = (u64, &'a [u8])>,
+) -> Option<Box<Batch>> {
+    let mut gather = Gather::new(source);
+    for (offset, bytes) in rows {
+        let bytes = bytes.trim_ascii();
+        let text = Some(bytes).filter(|bytes| bytes.len() <= FEED_MESSAGE_BYTES_MAX);
+        match text.and_then(|bytes| std::str::from_utf8(bytes).ok()) {
+            Some("") => {}
+            Some(row) => gather.upsert(table, offset, row),
+            None => gather.refuse(message::Wrong { table: Some(table), key: None }, offset, bytes),
+        }
+    }
+    gather.end().map(Box::new)
 }
 
 /// The lines of a block of text, of which the first has this number.

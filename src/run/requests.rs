@@ -1,0 +1,189 @@
+//! What others ask of a run while it goes on: facts to be taken, rules to come into force, a look at the city.
+//!
+//! The one idea: requests come through a bounded channel to the one writer. Those that wait are journalled as one group, with one
+//! sync; each is answered when its changes have been told. Whoever looks at the city sees all that was answered before.
+
+use crossbeam_channel::Receiver;
+
+use super::feeds::Piece;
+use super::outlets::Outlets;
+use super::{Follower, RunError, records_of};
+use crate::engine::{City, Engine, Offset, Record, Rules, Word};
+use crate::ingest::feed::Event;
+use crate::journal::{Folder, Position};
+use crate::limits::{REQUEST_BYTES_MAX, REQUESTS_PER_GROUP_MAX};
+use crate::model::Timestamp;
+use crate::rules::RuleSet;
+
+/// What somebody asks.
+pub enum Request {
+    /// To take messages.
+    Say(Say),
+    /// To put rules in force.
+    Enact(Box<RuleSet>, Reply<Receipt>),
+    /// A look at the city, between two steps. The writer waits for it.
+    Look(Box<dyn FnOnce(&mut City) + Send>),
+}
+
+/// Messages, and who is told when they count.
+pub struct Say {
+    /// What they say.
+    pub events: Vec<Event>,
+    /// How long they were.
+    pub bytes: usize,
+    /// A name for them, and how long they are: of messages under a name that has been taken before, nothing is taken again.
+    pub key: Option<Offset>,
+    /// Who is told.
+    pub reply: Reply<Result<Receipt, Reused>>,
+}
+
+/// Who is told how it went. Dropped without a word if the run ends before.
+pub type Reply<T> = Box<dyn FnOnce(T) + Send>;
+
+/// Messages count, and their changes have been told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// Position that holds them and all before.
+    pub position: Position,
+    /// T.
+    pub as_of: Timestamp,
+    /// Messages of facts that were taken.
+    pub taken: u64,
+    /// Messages and rows refused: lines of NDJSON.
+    pub refused: Vec<u8>,
+    /// Codes that changed.
+    pub changes: u64,
+    /// Whether the same messages had been taken before, so that nothing was taken now.
+    pub is_repeated: bool,
+}
+
+/// Messages under a name that was given to others before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reused;
+
+/// Messages that become records, and whom to answer.
+struct Taken {
+    reply: Reply<Result<Receipt, Reused>>,
+    receipt: Receipt,
+    records: usize,
+}
+
+/// Does what is asked, and whatever else is waiting, as one group.
+pub(super) fn answer(
+    first: Request,
+    waiting: &Receiver<Request>,
+    engine: &mut Engine<Folder>,
+    outlets: &mut Outlets<'_>,
+    follower: &mut Follower<'_>,
+) -> Result<(), RunError> {
+    let mut next = Some(first);
+    while let Some(request) = next.take() {
+        match request {
+            Request::Say(say) => {
+                let mut bytes = say.bytes;
+                let mut says = vec![say];
+                while says.len() < REQUESTS_PER_GROUP_MAX && bytes < REQUEST_BYTES_MAX {
+                    match waiting.try_recv() {
+                        Ok(Request::Say(say)) => {
+                            bytes += say.bytes;
+                            says.push(say);
+                        }
+                        other => {
+                            next = other.ok();
+                            break;
+                        }
+                    }
+                }
+                take(says, engine, outlets, follower)?;
+            }
+            Request::Enact(rules, reply) => {
+                let as_of = follower.watcher.now().unwrap_or(engine.city().as_of());
+                let word = Word::Rules(Rules::of(&rules));
+                let told = outlets.told;
+                super::step(engine, outlets, vec![Record { as_of, source: None, refused: Vec::new(), word }])?;
+                outlets.flush()?;
+                let (city, changes) = (engine.city(), outlets.told - told);
+                reply(Receipt { position: city.position(), as_of: city.as_of(), changes, ..Receipt::default() });
+            }
+            Request::Look(look) => look(engine.city_mut()),
+        }
+    }
+    Ok(())
+}
+
+/// Messages that are new; of those under a name that was taken before, the answer is given.
+fn if_new(say: Say, city: &City) -> Option<Say> {
+    let Some((key, known)) = say.key.as_ref().and_then(|key| Some((key, city.offset(&key.source)?))) else {
+        return Some(say);
+    };
+    let (position, as_of) = (city.position(), city.as_of());
+    let receipt = Receipt { position, as_of, is_repeated: true, ..Receipt::default() };
+    let answer = if known == key { Ok(receipt) } else { Err(Reused) };
+    (say.reply)(answer);
+    None
+}
+
+fn take(
+    says: Vec<Say>,
+    engine: &mut Engine<Folder>,
+    outlets: &mut Outlets<'_>,
+    follower: &mut Follower<'_>,
+) -> Result<(), RunError> {
+    let mut as_of = engine.city().as_of();
+    let (mut records, mut taken): (Vec<Record>, Vec<Taken>) = (Vec::new(), Vec::new());
+    let mut keys: Vec<Offset> = Vec::new();
+    let mut later = Vec::new();
+    for say in says {
+        if say.key.as_ref().is_some_and(|key| keys.iter().any(|other| other.source == key.source)) {
+            // Answered once the first of its name counts.
+            later.push(say);
+            continue;
+        }
+        let Some(Say { events, key, reply, .. }) = if_new(say, engine.city()) else { continue };
+        keys.extend(key.clone());
+        let before = follower.report.messages;
+        let mut more = records_of(Piece { events, offset: key.clone() }, as_of, follower)?;
+        if more.is_empty() && key.is_some() {
+            more.push(Record { as_of, source: key, refused: Vec::new(), word: Word::Time });
+        }
+        as_of = more.last().map_or(as_of, |record| record.as_of);
+        let refused = more.iter().flat_map(|record| record.refused.iter().copied()).collect();
+        let receipt = Receipt { taken: follower.report.messages - before, refused, ..Receipt::default() };
+        taken.push(Taken { reply, receipt, records: more.len() });
+        records.append(&mut more);
+    }
+    let mut outcomes = engine.step(records)?.into_iter();
+    let mut done = Vec::with_capacity(taken.len());
+    for Taken { reply, mut receipt, records } in taken {
+        let told = outlets.told;
+        for outcome in outcomes.by_ref().take(records) {
+            outlets.tell(engine.city(), &outcome)?;
+            (receipt.position, receipt.as_of) = (outcome.position, outcome.as_of);
+        }
+        receipt.changes = outlets.told - told;
+        if records == 0 {
+            (receipt.position, receipt.as_of) = (engine.city().position(), engine.city().as_of());
+        }
+        done.push((reply, receipt));
+    }
+    outlets.flush()?;
+    follower.watcher.told(&super::progress_of(engine, outlets));
+    for (reply, receipt) in done {
+        reply(Ok(receipt));
+    }
+    for say in later {
+        // Of its name something counts now, so it is answered.
+        if_new(say, engine.city());
+    }
+    Ok(())
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Say(_) => "Say",
+            Self::Enact(..) => "Enact",
+            Self::Look(_) => "Look",
+        })
+    }
+}

@@ -1,0 +1,69 @@
+//! Refusals, each as a line of JSON with its status.
+
+use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+/// What was asked is not done, and nothing has changed.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    why: String,
+}
+
+impl Refusal {
+    pub(super) fn new(status: StatusCode, why: impl Into<String>) -> Self {
+        Self { status, why: why.into() }
+    }
+
+    pub(super) fn bad(why: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, why)
+    }
+
+    pub(super) fn conflict(why: &str) -> Self {
+        Self::new(StatusCode::CONFLICT, why)
+    }
+
+    pub(super) fn not_found(why: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, why)
+    }
+
+    pub(super) fn not_allowed() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "this path has other methods")
+    }
+
+    /// The store is being read.
+    pub(super) fn unready() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "the store is not ready; try again")
+    }
+
+    /// The run has ended. Whether what was asked has been done is not known, unless nothing was.
+    pub(super) fn gone() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "the run has ended before it answered")
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let body = json(&json!({ "error": self.why }));
+        (self.status, body).into_response()
+    }
+}
+
+impl From<BytesRejection> for Refusal {
+    fn from(refused: BytesRejection) -> Self {
+        match refused {
+            BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
+                let most = crate::limits::REQUEST_BYTES_MAX;
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, format!("a body has at most {most} bytes; send it in parts"))
+            }
+            refused => Self::bad(refused.body_text()),
+        }
+    }
+}
+
+/// A JSON answer.
+pub(super) fn json(value: &Value) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], format!("{value}\n")).into_response()
+}

@@ -1,0 +1,83 @@
+//! What stands: codes, and the rules in force.
+
+use std::path::Path as FilePath;
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde_json::json;
+
+use super::Shared;
+use super::answer::{self, Refusal};
+use crate::engine::City;
+use crate::model::schema::codes_schema;
+use crate::model::{ClosedEnum as _, PersonId, Timestamp};
+use crate::sinks::{self, OutputFormat};
+
+/// Forms of everybody's codes, by what `Accept` names.
+const FORMS: [(&str, OutputFormat); 4] = [
+    ("application/x-ndjson", OutputFormat::Ndjson),
+    ("application/vnd.apache.arrow.file", OutputFormat::Arrow),
+    ("application/vnd.apache.parquet", OutputFormat::Parquet),
+    ("text/csv", OutputFormat::Csv),
+];
+
+/// `GET /v1/codes/{person}`.
+pub(super) async fn person(State(shared): State<Arc<Shared>>, Path(person): Path<String>) -> Result<Response, Refusal> {
+    let found = shared.look(move |city| code_of(city, &person)).await?;
+    let found = found.ok_or_else(|| Refusal::not_found("nobody of that name has a code"))?;
+    Ok(answer::json(&found))
+}
+
+fn code_of(city: &City, token: &str) -> Option<serde_json::Value> {
+    let (program, codes) = (city.program()?, city.codes()?);
+    let code = codes.of(PersonId(city.facts().names.persons.find(token)?))?;
+    Some(json!({
+        "person": token,
+        "colour": code.colour.name(),
+        "reasons": program.names(code.reasons).collect::<Vec<_>>(),
+        "excused": program.names(code.excused).collect::<Vec<_>>(),
+        "valid_until": code.valid_until.finite().map(Timestamp::to_rfc3339),
+        "as_of": city.as_of().to_rfc3339(),
+        "position": city.position().0,
+    }))
+}
+
+/// `GET /v1/codes`: everybody, with the position in a header. The writer waits while they are written down.
+pub(super) async fn everybody(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Result<Response, Refusal> {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("*/*");
+    let mut kinds = accept.split(',').map(|kind| kind.split(';').next().unwrap_or_default().trim());
+    let form = kinds.find_map(|kind| {
+        if kind == "*/*" || kind == "application/*" {
+            return Some(FORMS[0]);
+        }
+        FORMS.into_iter().find(|(name, _)| *name == kind)
+    });
+    let (kind, format) = form.ok_or_else(|| {
+        let names = FORMS.map(|(name, _)| name).join(", ");
+        Refusal::new(StatusCode::NOT_ACCEPTABLE, format!("codes come as {names}"))
+    })?;
+    let written = shared.look(move |city| write_codes(city, format)).await?;
+    let (position, as_of, bytes) =
+        written.map_err(|why| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, why.to_string()))?;
+    let position = [("sanma-position", position.to_string()), ("sanma-as-of", as_of)];
+    Ok(([(header::CONTENT_TYPE, kind)], position, bytes).into_response())
+}
+
+fn write_codes(city: &mut City, format: OutputFormat) -> Result<(u64, String, Vec<u8>), sinks::SinkError> {
+    city.sort_names();
+    let mut bytes = Vec::new();
+    if let (Some(program), Some(codes)) = (city.program(), city.codes()) {
+        let batches = sinks::code_batches(city.facts(), program, codes);
+        sinks::write_batches(&mut bytes, FilePath::new("codes"), format, &codes_schema(), &batches, &|| false)?;
+    }
+    Ok((city.position().0, city.as_of().to_rfc3339(), bytes))
+}
+
+/// `GET /v1/rules`: the text in force.
+pub(super) async fn rules(State(shared): State<Arc<Shared>>) -> Result<Response, Refusal> {
+    let rules = shared.look(|city| city.rules().cloned()).await?;
+    let rules = rules.ok_or_else(|| Refusal::not_found("no rules are in force"))?;
+    Ok(([(header::CONTENT_TYPE, "application/toml")], rules.text).into_response())
+}

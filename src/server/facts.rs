@@ -1,0 +1,166 @@
+//! What is sent: messages, rows of a table, ticks, rules.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use super::Shared;
+use super::answer::{self, Refusal};
+use crate::engine::Offset;
+use crate::ingest::feed::{self, Event, Source};
+use crate::model::{Table, Timestamp};
+use crate::rules::{Catalog, RuleSet};
+use crate::run::{Receipt, Request, Say};
+
+/// Longest key of a request that may be sent again.
+const KEY_BYTES_MAX: usize = 64;
+
+/// `POST /v1/messages`: NDJSON, as in a feed.
+pub(super) async fn messages(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Refusal> {
+    let body = body?;
+    check_type(&headers)?;
+    say(&shared, &headers, body, |source, body| feed::decode(source, feed::lines(body, 1))).await
+}
+
+/// `POST /v1/facts/{table}`: NDJSON, a row a line, which is put in the place of the one with its id.
+pub(super) async fn rows(
+    State(shared): State<Arc<Shared>>,
+    Path(table): Path<String>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Refusal> {
+    let body = body?;
+    let table = Table::parse(&table).ok_or_else(|| Refusal::not_found("there is no such table"))?;
+    check_type(&headers)?;
+    let decode = move |source: Source<'_>, body: &[u8]| -> Vec<Event> {
+        feed::decode_rows(source, table, feed::lines(body, 1)).map(Event::Facts).into_iter().collect()
+    };
+    say(&shared, &headers, body, decode).await
+}
+
+/// Only text is taken, whatever it calls itself.
+fn check_type(headers: &HeaderMap) -> Result<(), Refusal> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("application/x-ndjson");
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    // The last one is what curl says when it is told nothing.
+    let known = ["application/x-ndjson", "application/json", "text/plain", "application/x-www-form-urlencoded"];
+    if known.contains(&kind) {
+        return Ok(());
+    }
+    Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("{kind} is not taken: send application/x-ndjson")))
+}
+
+/// The name under which messages count once, however often they are sent.
+fn key_of(headers: &HeaderMap, body: &[u8]) -> Result<Option<Offset>, Refusal> {
+    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+    let key = key.to_str().ok().filter(|key| (1..=KEY_BYTES_MAX).contains(&key.len()));
+    let key = key.ok_or_else(|| Refusal::bad("an Idempotency-Key has 1 to 64 printable characters"))?;
+    let lines = feed::lines(body, 1).count() as u64;
+    Ok(Some(Offset { source: format!("http:{key}"), bytes: body.len() as u64, lines }))
+}
+
+async fn say(
+    shared: &Arc<Shared>,
+    headers: &HeaderMap,
+    body: Bytes,
+    decode: impl FnOnce(Source<'_>, &[u8]) -> Vec<Event> + Send + 'static,
+) -> Result<Response, Refusal> {
+    let key = key_of(headers, &body)?;
+    let (tell, told) = oneshot::channel();
+    let request = move || {
+        let name = key.as_ref().map_or("http", |key| &key.source);
+        let events = decode(Source { number: 0, name }, &body);
+        let reply = Box::new(move |answer| drop(tell.send(answer)));
+        Request::Say(Say { events, bytes: body.len(), key, reply })
+    };
+    shared.ask(request).await?;
+    match told.await {
+        Ok(Ok(receipt)) => Ok(answer_of(&receipt)),
+        Ok(Err(_)) => Err(Refusal::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "this Idempotency-Key was given to a body of another length",
+        )),
+        Err(_) => Err(Refusal::gone()),
+    }
+}
+
+fn answer_of(receipt: &Receipt) -> Response {
+    let lines = receipt.refused.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+    let refused: Vec<Value> = lines.filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    answer::json(&json!({
+        "position": receipt.position.0,
+        "as_of": receipt.as_of.to_rfc3339(),
+        "taken": receipt.taken,
+        "refused": refused,
+        "changes": receipt.changes,
+        "repeated": receipt.is_repeated,
+    }))
+}
+
+#[derive(Deserialize)]
+struct Tick {
+    as_of: String,
+}
+
+/// `POST /v1/tick`: moves time, where feeds do.
+pub(super) async fn tick(
+    State(shared): State<Arc<Shared>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Refusal> {
+    let body = body?;
+    if !shared.setting.ticks {
+        return Err(Refusal::conflict("time moves by the clock on the wall; run with --clock feed"));
+    }
+    let tick: Option<Tick> = serde_json::from_slice(&body).ok();
+    let at = tick.and_then(|tick| Timestamp::parse_rfc3339(&tick.as_of));
+    let at = at.ok_or_else(|| Refusal::bad("a tick is {\"as_of\": \"2020-02-12T12:00:00+08:00\"}"))?;
+    let decode = move |_: Source<'_>, _: &[u8]| vec![Event::Tick(at)];
+    say(&shared, &HeaderMap::new(), body, decode).await
+}
+
+#[derive(Deserialize)]
+struct Named {
+    name: String,
+}
+
+/// `PUT /v1/rules`: TOML of a rule set, or `{"name": ...}` of one that is shipped.
+pub(super) async fn enact(
+    State(shared): State<Arc<Shared>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Refusal> {
+    let body = body?;
+    let text = std::str::from_utf8(&body).map_err(|_| Refusal::bad("rules are text"))?;
+    let rules = if text.trim_start().starts_with('{') {
+        let named: Named = serde_json::from_str(text).map_err(|error| Refusal::bad(error.to_string()))?;
+        if named.name.contains(['/', '\\', '.']) {
+            return Err(Refusal::bad("a name is one of a set that is shipped; of others send the text"));
+        }
+        let as_of = shared.progress.borrow().as_of;
+        let catalog = Catalog::shipped().map_err(|error| Refusal::bad(error.to_string()))?;
+        catalog.find(&named.name, as_of).map_err(|error| Refusal::bad(format!("{error:#}")))?
+    } else {
+        RuleSet::parse("rules.toml", text).map_err(|error| Refusal::bad(format!("{error:#}")))?
+    };
+    let name = rules.program.name.clone();
+    let (tell, told) = oneshot::channel();
+    let reply = Box::new(move |receipt| drop(tell.send(receipt)));
+    shared.ask(move || Request::Enact(Box::new(rules), reply)).await?;
+    let receipt: Receipt = told.await.map_err(|_| Refusal::gone())?;
+    Ok(answer::json(&json!({
+        "position": receipt.position.0,
+        "as_of": receipt.as_of.to_rfc3339(),
+        "rules": name,
+        "changes": receipt.changes,
+    })))
+}

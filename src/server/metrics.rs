@@ -1,0 +1,58 @@
+//! What a run looks like from outside: numbers for Prometheus, and whether it is ready.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response};
+
+use super::Shared;
+use super::answer::Refusal;
+use crate::evaluate::Codes;
+use crate::limits::SUBSCRIBERS_MAX;
+use crate::model::{ClosedEnum as _, Table};
+
+/// `GET /readyz`.
+pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> Result<&'static str, Refusal> {
+    if shared.is_ready.load(Ordering::Acquire) { Ok("ready\n") } else { Err(Refusal::unready()) }
+}
+
+/// `GET /metrics`: Prometheus' text format.
+pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Response, Refusal> {
+    let look = shared.look(|city| {
+        let colours = city.codes().map(Codes::by_colour).unwrap_or_default();
+        (colours, Table::ALL.map(|table| (table, city.rows_of(table))))
+    });
+    let (colours, rows) = look.await?;
+    let progress = *shared.progress.borrow();
+    let mut text = String::new();
+    let mut tell = |name: &str, kind: &str, help: &str, values: &[(String, u64)]| {
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        for (labels, value) in values {
+            let _ = writeln!(text, "{name}{labels} {value}");
+        }
+    };
+    let one = |value: u64| [(String::new(), value)];
+    tell("sanma_position", "counter", "Position of the last record.", &one(progress.position.0));
+    let seconds = u64::try_from(progress.as_of.0 / 1_000_000).unwrap_or(0);
+    tell("sanma_as_of_seconds", "gauge", "T, in seconds since 1970.", &one(seconds));
+    tell("sanma_changes_total", "counter", "Changes told since the start.", &one(progress.changes));
+    tell("sanma_refused_total", "counter", "Rows and messages refused since the store began.", &one(progress.refused));
+    let waiting = shared.requests.len() as u64;
+    tell("sanma_requests_waiting", "gauge", "Requests that wait for the writer.", &one(waiting));
+    let following = SUBSCRIBERS_MAX.saturating_sub(shared.subscribers.available_permits()) as u64;
+    tell("sanma_subscribers", "gauge", "Who follow the changes.", &one(following));
+    let codes: Vec<_> =
+        colours.iter().map(|(colour, &people)| (format!("{{colour=\"{}\"}}", colour.name()), people)).collect();
+    tell("sanma_codes", "gauge", "People by colour.", &codes);
+    let rows: Vec<_> =
+        rows.iter().map(|(table, rows)| (format!("{{table=\"{}\"}}", table.name()), *rows as u64)).collect();
+    tell("sanma_rows", "gauge", "Rows by table.", &rows);
+    let answers = shared.answers.iter().enumerate().skip(1);
+    let answers: Vec<_> =
+        answers.map(|(class, count)| (format!("{{status=\"{class}xx\"}}"), count.load(Ordering::Relaxed))).collect();
+    tell("sanma_http_answers_total", "counter", "Answers by status.", &answers);
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
+}

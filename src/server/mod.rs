@@ -1,0 +1,215 @@
+//! HTTP for a run: facts in, changes and codes out.
+//!
+//! The one idea: this is a thin door. What is sent is decoded here and handed to the run's one writer through a bounded channel;
+//! whoever follows the changes reads the file of changes, at their own speed, so that nobody can make the engine wait or swell.
+//!
+//! Invariants: an answer that says a position is given when that position is on the disk and its changes are told; nothing here
+//! changes a fact; no address but the machine's own is listened on, because nobody is asked who they are.
+//!
+//! Cost: two threads, tokio's; nothing else in the engine is asynchronous.
+
+mod answer;
+mod changes;
+mod codes;
+mod facts;
+mod metrics;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+use axum::{Router, middleware};
+use crossbeam_channel::{Receiver, Sender};
+use tokio::runtime::Runtime;
+use tokio::sync::{Semaphore, oneshot, watch};
+
+use crate::engine::City;
+use crate::limits::{REQUEST_BYTES_MAX, REQUESTS_PENDING_MAX, SUBSCRIBERS_MAX};
+use crate::run::{Progress, Request};
+
+use answer::Refusal;
+
+/// Longest time, in seconds, that answers under way have once a run ends.
+const STOP_SECONDS: u64 = 5;
+
+/// What a server is told of its run.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// The file of changes, if they are told in one.
+    pub changes: Option<PathBuf>,
+    /// The file of refused messages.
+    pub rejections: PathBuf,
+    /// Whether feeds move time.
+    pub ticks: bool,
+}
+
+/// What handlers share.
+#[derive(Debug)]
+struct Shared {
+    setting: Setting,
+    requests: Sender<Request>,
+    is_ready: AtomicBool,
+    progress: watch::Receiver<Progress>,
+    stop: watch::Receiver<bool>,
+    subscribers: Semaphore,
+    /// Answers by the hundreds of their status.
+    answers: [AtomicU64; 6],
+}
+
+impl Shared {
+    /// Hands a request to the writer, behind those that wait.
+    async fn ask(self: &Arc<Self>, request: impl FnOnce() -> Request + Send + 'static) -> Result<(), Refusal> {
+        if !self.is_ready.load(Ordering::Acquire) {
+            return Err(Refusal::unready());
+        }
+        let requests = self.requests.clone();
+        let sent = tokio::task::spawn_blocking(move || requests.send(request()).is_ok()).await;
+        if sent.unwrap_or(false) { Ok(()) } else { Err(Refusal::gone()) }
+    }
+
+    /// Has a look at the city.
+    async fn look<T: Send + 'static>(
+        self: &Arc<Self>,
+        look: impl FnOnce(&mut City) -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let (tell, told) = oneshot::channel();
+        let look = move |city: &mut City| drop(tell.send(look(city)));
+        self.ask(move || Request::Look(Box::new(look))).await?;
+        told.await.map_err(|_| Refusal::gone())
+    }
+}
+
+/// A server that listens.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    progress: watch::Sender<Progress>,
+    stop: watch::Sender<bool>,
+    runtime: Runtime,
+    done: oneshot::Receiver<()>,
+}
+
+/// Why a server cannot be.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The address is not the machine's own.
+    #[error("{address} can be reached from elsewhere, and nobody is asked who they are: listen on 127.0.0.1 or [::1]")]
+    Open {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The system said no.
+    #[error("cannot listen on {address}: {cause}")]
+    Io {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        cause: io::Error,
+    },
+}
+
+impl Server {
+    /// Listens; what is asked comes out of the receiver. Until [`Self::ready`] everything but `/healthz` is refused.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub fn listen(address: SocketAddr, setting: Setting) -> Result<(Self, Receiver<Request>), ServerError> {
+        if !address.ip().is_loopback() {
+            return Err(ServerError::Open { address });
+        }
+        let failed = |cause| ServerError::Io { address, cause };
+        let listener = TcpListener::bind(address).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let bound = listener.local_addr().map_err(failed)?;
+        let (requests, asked) = crossbeam_channel::bounded(REQUESTS_PENDING_MAX);
+        let (progress, progress_told) = watch::channel(Progress::default());
+        let (stop, stopped) = watch::channel(false);
+        let shared = Arc::new(Shared {
+            setting,
+            requests,
+            is_ready: AtomicBool::new(false),
+            progress: progress_told,
+            stop: stopped.clone(),
+            subscribers: Semaphore::new(SUBSCRIBERS_MAX),
+            answers: std::array::from_fn(|_| AtomicU64::new(0)),
+        });
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.map_err(failed)?;
+        let listener = {
+            let _inside = runtime.enter();
+            tokio::net::TcpListener::from_std(listener).map_err(failed)?
+        };
+        let (over, done) = oneshot::channel();
+        let router = router(Arc::clone(&shared));
+        runtime.spawn(async move {
+            let mut stopped = stopped;
+            let stop = async move { drop(stopped.wait_for(|&stop| stop).await) };
+            drop(axum::serve(listener, router).with_graceful_shutdown(stop).await);
+            let _ = over.send(());
+        });
+        Ok((Self { address: bound, shared, progress, stop, runtime, done }, asked))
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The store stands; from now on all is answered.
+    pub fn ready(&self) {
+        self.shared.is_ready.store(true, Ordering::Release);
+    }
+
+    /// The run has come so far.
+    pub fn told(&self, progress: &Progress) {
+        self.progress.send_if_modified(|known| {
+            let is_new = known != progress;
+            *known = *progress;
+            is_new
+        });
+    }
+
+    /// Lets answers under way end, and everybody who follows the changes.
+    pub fn stop(self) {
+        self.shared.is_ready.store(false, Ordering::Release);
+        let _ = self.stop.send(true);
+        let done = self.done;
+        let wait = async { drop(tokio::time::timeout(Duration::from_secs(STOP_SECONDS), done).await) };
+        self.runtime.block_on(wait);
+        self.runtime.shutdown_timeout(Duration::from_secs(1));
+    }
+}
+
+fn router(shared: Arc<Shared>) -> Router {
+    let count = |shared: Arc<Shared>| {
+        middleware::map_response(move |response: axum::response::Response| {
+            let class = usize::from(response.status().as_u16() / 100).min(5);
+            shared.answers[class].fetch_add(1, Ordering::Relaxed);
+            async move { response }
+        })
+    };
+    Router::new()
+        .route("/v1/messages", post(facts::messages))
+        .route("/v1/facts/{table}", post(facts::rows))
+        .route("/v1/tick", post(facts::tick))
+        .route("/v1/rules", get(codes::rules).put(facts::enact))
+        .route("/v1/codes", get(codes::everybody))
+        .route("/v1/codes/{person}", get(codes::person))
+        .route("/v1/changes", get(changes::follow))
+        .route("/v1/rejections", get(changes::rejections))
+        .route("/metrics", get(metrics::metrics))
+        .route("/healthz", get(|| async { "alive\n" }))
+        .route("/readyz", get(metrics::ready))
+        .fallback(|| async { Refusal::not_found("there is no such path") })
+        .method_not_allowed_fallback(|| async { Refusal::not_allowed() })
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
+        .layer(count(Arc::clone(&shared)))
+        .with_state(shared)
+}
