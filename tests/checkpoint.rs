@@ -54,6 +54,11 @@ fn the_journal_behind_a_checkpoint_is_dropped_and_nobody_notices() {
     let now = codes_after(&store, &feed);
     assert_eq!(applied(&changes), now);
     assert_eq!(fs::read(&changes).expect("changes"), told);
+    let moved = dir.path().join("moved");
+    fs::rename(&store, &moved).expect("the same disk");
+    assert_eq!(codes_after(&moved, &feed), now);
+    assert_eq!(fs::read(moved.join("changes.ndjson")).expect("changes"), told);
+    fs::rename(&moved, &store).expect("the same disk");
     fs::remove_file(store.join("told.json")).expect("it is there");
     let output = run(&store, &feed).output().expect("it runs");
     let why = String::from_utf8_lossy(&output.stderr);

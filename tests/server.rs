@@ -211,13 +211,16 @@ fn facts_come_in_and_codes_go_out() {
     done(Command::new(SANMA).args(["verify", "--store"]).arg(&store));
 }
 
+/// Method, path, headers and body of a request, and the status of its answer.
+type Asked<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a str, u16);
+
 #[test]
 fn what_is_wrong_is_refused_with_its_status() {
     let dir = empty_dir();
     let served = Served::start(&dir.path().join("store"), &[]);
     let row = declared(1, "lin");
     let long = "x".repeat(5 << 20);
-    let cases: [(&str, &str, &[(&str, &str)], &str, u16); 14] = [
+    let cases: [Asked<'_>; 14] = [
         ("GET", "/v1/codes/nobody", &[], "", 404),
         ("GET", "/v1/nothing", &[], "", 404),
         ("POST", "/v1/facts/nothing", &[], "", 404),

@@ -1,6 +1,5 @@
 //! Looks at a store: which files it has, whether all of them are what was written, what the journal says.
 
-use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -158,6 +157,5 @@ fn write_batch(lines: &mut Vec<u8>, position: u64, batch: &Batch) -> Result<(), 
 /// The file of changes that a store was last known to tell, if it has been noted.
 #[must_use]
 pub fn changes_of(store: &Path) -> Option<PathBuf> {
-    let mark: sinks::Mark = serde_json::from_slice(&fs::read(store.join(super::outlets::MARK)).ok()?).ok()?;
-    Some(mark.changes)
+    super::outlets::read_mark(store).map(|mark| mark.changes)
 }

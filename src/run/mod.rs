@@ -211,8 +211,7 @@ pub fn run(job: &Job<'_>, stdout: &mut (dyn Write + Send), watcher: &dyn Watcher
         engine.recover(told, |city, outcome| Ok::<(), RunError>(outlets.tell(city, outcome)?))?;
         catch_up(job, &mut engine, &mut outlets, watcher)?;
     }
-    outlets.flush()?;
-    watcher.told(&progress_of(&engine, &outlets));
+    hand_over(&engine, &mut outlets, watcher)?;
     watcher.ready(engine.last());
 
     let feeds = skip_what_was_read(feeds, engine.city())?;
@@ -317,10 +316,13 @@ struct Follower<'a> {
     unknown: BTreeMap<Table, BTreeSet<String>>,
 }
 
-fn progress_of(engine: &Engine<Folder>, outlets: &Outlets<'_>) -> Progress {
+/// Hands the files what has been told, and says how far that is.
+fn hand_over(engine: &Engine<Folder>, outlets: &mut Outlets<'_>, watcher: &dyn Watcher) -> Result<(), SinkError> {
+    outlets.flush()?;
     let (position, as_of) = (engine.city().position(), engine.city().as_of());
     let (changes_bytes, changes, refused) = (outlets.changes_bytes(), outlets.told, outlets.rejected());
-    Progress { position, as_of, changes_bytes, changes, refused }
+    watcher.told(&Progress { position, as_of, changes_bytes, changes, refused });
+    Ok(())
 }
 
 fn follow(
@@ -331,8 +333,8 @@ fn follow(
     follower: &mut Follower<'_>,
 ) -> Result<(), RunError> {
     let (no_feeds, no_requests) = (crossbeam_channel::never(), crossbeam_channel::never());
+    let mut is_asked = requests.is_some();
     let (mut feeds, mut requests) = (feeds, requests.unwrap_or(&no_requests));
-    let mut is_asked = !std::ptr::eq(requests, &raw const no_requests);
     let mut forgetting = Forgetting::default();
     while !follower.watcher.interrupted() {
         // Who has something to forget does not wait.
@@ -359,8 +361,7 @@ fn follow(
             }
         }
         forget(engine, outlets, keeper, &mut forgetting)?;
-        outlets.flush()?;
-        follower.watcher.told(&progress_of(engine, outlets));
+        hand_over(engine, outlets, follower.watcher)?;
         drop_what_is_kept(engine, keeper, false, follower.report)?;
         keep(engine, outlets, keeper)?;
     }

@@ -4,7 +4,7 @@
 //! because a checkpoint holds it, is noted as told, after it has been synced.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Changes, Job, REJECTIONS, RunError};
 use crate::engine::{City, Engine, Outcome};
@@ -90,8 +90,11 @@ impl Outlets<'_> {
         self.flush()?;
         self.rejections.sync(position.0)?;
         let ChangesOut::File(file) = &mut self.changes else { return Ok(()) };
-        let mark = file.sync(position.0)?;
+        let mut mark = file.sync(position.0)?;
         let path = &self.mark_path;
+        if let Some(inside) = store_of(path).and_then(|store| Some(mark.changes.strip_prefix(store).ok()?.to_owned())) {
+            mark.changes = inside;
+        }
         let staged = Staged::write(path, |file| {
             let written =
                 serde_json::to_writer(&mut *file, &mark).map_err(io::Error::from).and_then(|()| writeln!(file));
@@ -99,6 +102,19 @@ impl Outlets<'_> {
         });
         sinks::commit(vec![staged?])
     }
+}
+
+/// The whole path of the store that a mark is in.
+fn store_of(mark_path: &Path) -> Option<PathBuf> {
+    mark_path.parent()?.canonicalize().ok()
+}
+
+/// How far a file of changes is known to be told, if it is: without it everything is told as the file itself says. In a store that
+/// was moved the file has moved with it.
+pub(super) fn read_mark(store: &Path) -> Option<Mark> {
+    let path = store.join(MARK);
+    let mark: Mark = serde_json::from_slice(&std::fs::read(&path).ok()?).ok()?;
+    Some(Mark { changes: store_of(&path)?.join(mark.changes), ..mark })
 }
 
 pub(super) fn open_outlets<'a>(
@@ -111,8 +127,7 @@ pub(super) fn open_outlets<'a>(
     let (rejections, rejected_before) = Appended::open_lines(&job.store.join(REJECTIONS))?;
     let (changes, changes_path, told) = match job.changes {
         Changes::File(path) => {
-            // Without it everything is told as the file itself says.
-            let mark: Option<Mark> = std::fs::read(&mark_path).ok().and_then(|text| serde_json::from_slice(&text).ok());
+            let mark = read_mark(job.store);
             let (file, told) = Appended::open_changes(path, mark.as_ref(), |told| told <= last.0)?;
             (ChangesOut::File(file), path.to_owned(), Position(told))
         }

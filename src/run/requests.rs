@@ -7,7 +7,7 @@ use crossbeam_channel::Receiver;
 
 use super::feeds::Piece;
 use super::outlets::Outlets;
-use super::{Follower, RunError, records_of};
+use super::{Follower, RunError, hand_over, records_of, step};
 use crate::engine::{City, Engine, Offset, Record, Rules, Word};
 use crate::ingest::feed::Event;
 use crate::journal::{Folder, Position};
@@ -100,8 +100,8 @@ pub(super) fn answer(
                 let as_of = follower.watcher.now().unwrap_or(engine.city().as_of());
                 let word = Word::Rules(Rules::of(&rules));
                 let told = outlets.told;
-                super::step(engine, outlets, vec![Record { as_of, source: None, refused: Vec::new(), word }])?;
-                outlets.flush()?;
+                step(engine, outlets, vec![Record { as_of, source: None, refused: Vec::new(), word }])?;
+                hand_over(engine, outlets, follower.watcher)?;
                 let (city, changes) = (engine.city(), outlets.told - told);
                 reply(Receipt { position: city.position(), as_of: city.as_of(), changes, ..Receipt::default() });
             }
@@ -166,8 +166,7 @@ fn take(
         }
         done.push((reply, receipt));
     }
-    outlets.flush()?;
-    follower.watcher.told(&super::progress_of(engine, outlets));
+    hand_over(engine, outlets, follower.watcher)?;
     for (reply, receipt) in done {
         reply(Ok(receipt));
     }

@@ -3,9 +3,11 @@
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use rayon::prelude::*;
 use serde_json::json;
 
 use super::Shared;
@@ -44,7 +46,7 @@ fn code_of(city: &City, token: &str) -> Option<serde_json::Value> {
     }))
 }
 
-/// `GET /v1/codes`: everybody, with the position in a header. The writer waits while they are written down.
+/// `GET /v1/codes`: everybody, with the position in a header. The writer waits while their columns are copied.
 pub(super) async fn everybody(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Result<Response, Refusal> {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("*/*");
     let mut kinds = accept.split(',').map(|kind| kind.split(';').next().unwrap_or_default().trim());
@@ -58,21 +60,25 @@ pub(super) async fn everybody(State(shared): State<Arc<Shared>>, headers: Header
         let names = FORMS.map(|(name, _)| name).join(", ");
         Refusal::new(StatusCode::NOT_ACCEPTABLE, format!("codes come as {names}"))
     })?;
-    let written = shared.look(move |city| write_codes(city, format)).await?;
-    let (position, as_of, bytes) =
-        written.map_err(|why| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, why.to_string()))?;
+    let (position, as_of, batches) =
+        shared.look(|city| (city.position().0, city.as_of().to_rfc3339(), columns_of(city))).await?;
+    let written = tokio::task::spawn_blocking(move || {
+        let mut bytes = Vec::new();
+        let batches: Vec<_> = batches.iter().map(|batch| || batch.clone()).collect();
+        sinks::write_batches(&mut bytes, FilePath::new("codes"), format, &codes_schema(), &batches, &|| false)
+            .map(|()| bytes)
+    });
+    let failed = |why: String| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, why);
+    let bytes = written.await.map_err(|why| failed(why.to_string()))?.map_err(|why| failed(why.to_string()))?;
     let position = [("sanma-position", position.to_string()), ("sanma-as-of", as_of)];
     Ok(([(header::CONTENT_TYPE, kind)], position, bytes).into_response())
 }
 
-fn write_codes(city: &mut City, format: OutputFormat) -> Result<(u64, String, Vec<u8>), sinks::SinkError> {
+/// The columns are what the city is asked for; what they are written as is not its time.
+fn columns_of(city: &mut City) -> Vec<RecordBatch> {
     city.sort_names();
-    let mut bytes = Vec::new();
-    if let (Some(program), Some(codes)) = (city.program(), city.codes()) {
-        let batches = sinks::code_batches(city.facts(), program, codes);
-        sinks::write_batches(&mut bytes, FilePath::new("codes"), format, &codes_schema(), &batches, &|| false)?;
-    }
-    Ok((city.position().0, city.as_of().to_rfc3339(), bytes))
+    let (Some(program), Some(codes)) = (city.program(), city.codes()) else { return Vec::new() };
+    sinks::code_batches(city.facts(), program, codes).par_iter().map(|batch| batch()).collect()
 }
 
 /// `GET /v1/rules`: the text in force.

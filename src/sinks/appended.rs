@@ -27,7 +27,7 @@ pub struct Appended {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mark {
-    /// The file, by its whole path.
+    /// The file, by its whole path, or in a store by the path from there.
     pub changes: PathBuf,
     /// Its length.
     pub bytes: u64,
