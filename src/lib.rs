@@ -42,7 +42,7 @@
 //! | [`compare`] | two published files, and what changed | `diff`, `ingest`, `sinks` | nothing is written before both are read |
 //! | [`whatif`] | rules and listings not in force, and what they would change | `diff`, `evaluate`, `facts`, `rules` | as a full run over edited tables says |
 //! | [`nightly`] | the job on one screen | all above but `explain` and `generate` | nothing is written before all is read |
-//! | [`run`] | the live run on one screen | all above but `diff`, `explain`, `generate`, `nightly` | a message counts once, a change is told once |
+//! | [`run`] | the live run on one screen | all above but `cache`, `diff`, `explain`, `generate`, `nightly` | a message counts once, a change is told once |
 //! | `server` | HTTP for a run: facts in, changes and codes out | `engine`, `evaluate`, `ingest`, `rules`, `run`, `sinks` | changes nothing by itself; an answer is given when it is durable and told |
 //! | [`cli`] | arguments, progress, summaries | anything | nobody imports it; only here are clocks read |
 //!

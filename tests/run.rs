@@ -310,6 +310,8 @@ fn a_second_run_waits_for_nobody_and_a_store_stays_its_own() {
     let refused = data.arg("--data").arg(&other).output().expect("it runs");
     assert_eq!(refused.status.code(), Some(1), "{}", String::from_utf8_lossy(&refused.stderr));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("began from no facts"));
+    // And nothing of those facts stays.
+    done(&mut run(&store, &feed));
 }
 
 #[test]

@@ -28,7 +28,7 @@ use std::time::Duration;
 use crossbeam_channel::Receiver;
 
 use crate::checkpoint::{Checkpoint, CheckpointError, Keeper};
-use crate::engine::{Engine, EngineError, Record, Rules, Standing, Word};
+use crate::engine::{Begin, Engine, EngineError, Record, Rules, Standing, Word};
 use crate::facts::{Facts, Names};
 use crate::ingest::feed::Event;
 use crate::ingest::{self, IngestError, Loaded, Observer};
@@ -262,6 +262,9 @@ fn open_engine(
     let (Some(data), Some(print)) = (data, print) else {
         return Ok((Engine::new(journal, Facts::default(), Standing::before_all(None))?, None));
     };
+    if let Some(begin) = begin_of(&journal)?.filter(|begin| begin.data.as_ref() != Some(&print)) {
+        return Err(EngineError::of_data(begin.data.as_deref(), Some(&print)).into());
+    }
     let loaded = ingest::load(data, observer)?;
     report.warnings.extend(loaded.warnings.iter().cloned());
     if !loaded.rejections.is_empty() {
@@ -272,6 +275,22 @@ fn open_engine(
     let Loaded { tables, persons, places, labels, .. } = loaded;
     let facts = Facts::new(tables, Names { persons, places, labels });
     Ok((Engine::new(journal, facts, checkpoint.standing().clone())?, Some(checkpoint)))
+}
+
+/// How a journal began, if it has.
+fn begin_of(journal: &Journal) -> Result<Option<Begin>, RunError> {
+    let mut found = None;
+    // The first record says it; the rest is not looked at.
+    let read = journal.replay(Position(1), |position, payload| {
+        let record = Record::decode(payload).map_err(|cause| EngineError::Record { position, cause })?;
+        let Word::Begin(begin) = record.word else { return Err(EngineError::NoBeginning) };
+        found = Some(begin);
+        Err(EngineError::NoBeginning)
+    });
+    match read {
+        Err(EngineError::NoBeginning) if found.is_some() => Ok(found),
+        read => Ok(read.map(|()| None)?),
+    }
 }
 
 fn find_rules(request: &str, at: Timestamp) -> Result<RuleSet, RunError> {
