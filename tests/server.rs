@@ -48,7 +48,8 @@ impl Served {
         let mut stream = TcpStream::connect(&self.address).expect("it listens");
         let headers: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: sanma\r\nConnection: close\r\nContent-Length: {}\r\n{}\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n{}\r\n",
+            self.address,
             body.len(),
             headers.concat()
         );
@@ -220,8 +221,9 @@ fn what_is_wrong_is_refused_with_its_status() {
     let served = Served::start(&dir.path().join("store"), &[]);
     let row = declared(1, "lin");
     let long = "x".repeat(5 << 20);
-    let cases: [Asked<'_>; 14] = [
+    let cases: [Asked<'_>; 15] = [
         ("GET", "/v1/codes/nobody", &[], "", 404),
+        ("POST", "/v1/messages", &[("Origin", "http://example.org")], &row, 403),
         ("GET", "/v1/nothing", &[], "", 404),
         ("POST", "/v1/facts/nothing", &[], "", 404),
         ("DELETE", "/v1/codes/lin", &[], "", 405),

@@ -15,13 +15,16 @@ mod facts;
 mod metrics;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::extract::DefaultBodyLimit;
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Router, middleware};
 use crossbeam_channel::{Receiver, Sender};
@@ -187,9 +190,27 @@ impl Server {
     }
 }
 
+/// Refuses what a page in somebody's browser asks: it comes from this machine, and not from who works there.
+async fn refuse_pages(request: axum::extract::Request, next: Next) -> Response {
+    let headers = request.headers();
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    if headers.contains_key(header::ORIGIN) || !is_own(host) {
+        let why = "no pages of other hosts: ask for an address of this machine, and without an Origin";
+        return Refusal::new(StatusCode::FORBIDDEN, why).into_response();
+    }
+    next.run(request).await
+}
+
+/// Whether a host, with a port or without, is this machine by its own address.
+fn is_own(host: &str) -> bool {
+    let name = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    name == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
 fn router(shared: Arc<Shared>) -> Router {
     let count = |shared: Arc<Shared>| {
-        middleware::map_response(move |response: axum::response::Response| {
+        middleware::map_response(move |response: Response| {
             let class = usize::from(response.status().as_u16() / 100).min(5);
             shared.answers[class].fetch_add(1, Ordering::Relaxed);
             async move { response }
@@ -210,6 +231,22 @@ fn router(shared: Arc<Shared>) -> Router {
         .fallback(|| async { Refusal::not_found("there is no such path") })
         .method_not_allowed_fallback(|| async { Refusal::not_allowed() })
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
+        .layer(middleware::from_fn(refuse_pages))
         .layer(count(Arc::clone(&shared)))
         .with_state(shared)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_own;
+
+    #[test]
+    fn only_the_machine_itself_is_asked_for() {
+        assert!(
+            ["127.0.0.1", "127.0.0.1:8620", "[::1]:8620", "[::1]", "localhost", "localhost:80"].into_iter().all(is_own)
+        );
+        assert!(
+            !["", "example.org", "127.0.0.1.example.org:80", "10.0.0.1:8620", "[fe80::1]:80"].into_iter().any(is_own)
+        );
+    }
 }
