@@ -50,6 +50,10 @@ pub const REQUESTS_PENDING_MAX: usize = 256;
 pub const REQUESTS_PER_GROUP_MAX: usize = 64;
 /// Longest body of a request, in bytes: what it says is one group of the journal.
 pub const REQUEST_BYTES_MAX: usize = 1 << 22;
+/// Bytes of the journal that a byte of messages takes at most, those aside that are refused: ticks, of which each is a record.
+pub const JOURNAL_BYTES_PER_BYTE: usize = 4;
+/// Most names of columns of a table that are remembered because there is no such column.
+pub const UNKNOWN_COLUMNS_MAX: usize = 64;
 /// Most who follow the changes of a run at once.
 pub const SUBSCRIBERS_MAX: usize = 1_000;
 /// Bytes of the file of changes that are read for a subscriber at once: what it has not taken yet is at most some of these.
@@ -104,6 +108,6 @@ const _: () = assert!(WORDS_PER_TASK * u64::BITS as usize == PEOPLE_PER_TASK);
 const _: () = assert!(DECODE_ROWS_MAX <= ROW_GROUP_ROWS_RESERVED_MAX);
 const _: () = assert!(GENERATED_GROUP_ROWS.is_multiple_of(GENERATED_BATCH_ROWS));
 const _: () = assert!(CHECKPOINT_SEGMENTS_MIN <= CHECKPOINT_SEGMENTS_MAX);
-// A group has less than two such bodies, and a byte of what is refused takes up to seven in the journal.
-const _: () = assert!(2 * 8 * REQUEST_BYTES_MAX <= JOURNAL_FRAME_BYTES_MAX);
+// Of the longest body as much is refused as is taken, and it still fits.
+const _: () = assert!(2 * JOURNAL_BYTES_PER_BYTE * REQUEST_BYTES_MAX <= JOURNAL_FRAME_BYTES_MAX / 2);
 const _: () = assert!(FORECAST_DAYS_MAX > 2 * RETENTION_DAYS_MAX);

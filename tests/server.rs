@@ -221,7 +221,8 @@ fn what_is_wrong_is_refused_with_its_status() {
     let served = Served::start(&dir.path().join("store"), &[]);
     let row = declared(1, "lin");
     let long = "x".repeat(5 << 20);
-    let cases: [Asked<'_>; 15] = [
+    let nothing = "x\n".repeat(2 << 20);
+    let cases: [Asked<'_>; 17] = [
         ("GET", "/v1/codes/nobody", &[], "", 404),
         ("POST", "/v1/messages", &[("Origin", "http://example.org")], &row, 403),
         ("GET", "/v1/nothing", &[], "", 404),
@@ -230,6 +231,8 @@ fn what_is_wrong_is_refused_with_its_status() {
         ("GET", "/v1/messages", &[], "", 405),
         ("POST", "/v1/messages", &[("Content-Type", "application/vnd.apache.arrow.stream")], "", 415),
         ("POST", "/v1/messages", &[], &long, 413),
+        ("POST", "/v1/messages", &[("Idempotency-Key", "no")], &nothing[..nothing.len() - 2], 413),
+        ("GET", "/v1/changes?from=then", &[], "", 400),
         ("POST", "/v1/messages", &[("Idempotency-Key", "")], &row, 400),
         ("POST", "/v1/tick", &[], "noon", 400),
         ("PUT", "/v1/rules", &[], "{\"name\": \"/etc/passwd\"}", 400),
@@ -244,6 +247,9 @@ fn what_is_wrong_is_refused_with_its_status() {
         assert!(answer.json()["error"].is_string(), "{method} {path}: {}", answer.text());
     }
     assert_eq!(served.post("/v1/messages", "").json()["taken"], 0);
+    assert_eq!(served.get("/v1/rejections").text(), "");
+    let refused = served.post("/v1/messages", &nothing[..1 << 16]).json();
+    assert_eq!(refused["refused"].as_array().map(Vec::len), Some(1 << 15));
     served.stop();
 
     let open = Command::new(SANMA).args(["run", "--listen", "0.0.0.0:0", "--store"]).arg(dir.path()).output();

@@ -189,7 +189,8 @@ impl Catalog {
     }
 
     /// What can be asked for by name: jurisdictions, then sets.
-    fn names(&self) -> Vec<String> {
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
         let mut names = self.sets.iter().filter_map(|set| set.program.jurisdiction.clone()).collect::<Vec<_>>();
         names.dedup();
         names.extend(self.sets.iter().map(|set| set.program.name.clone()));

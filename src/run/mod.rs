@@ -33,13 +33,13 @@ use crate::facts::{Facts, Names};
 use crate::ingest::feed::Event;
 use crate::ingest::{self, IngestError, Loaded, Observer};
 use crate::journal::{Folder, Journal, JournalError, Position};
-use crate::limits::{FEED_BLOCKS_PENDING_MAX, JOURNAL_SEGMENT_BYTES, TIMER_MILLIS_MAX};
+use crate::limits::{FEED_BLOCKS_PENDING_MAX, JOURNAL_SEGMENT_BYTES, TIMER_MILLIS_MAX, UNKNOWN_COLUMNS_MAX};
 use crate::model::schema::{codes_schema, rejections_schema};
 use crate::model::{Colour, Rejection, Table, Timestamp};
 use crate::rules::{Catalog, ResolveError, RuleSet};
 use crate::sinks::{self, Destination, OutputFormat, SinkError};
 
-pub use requests::{Receipt, Reply, Request, Reused, Say};
+pub use requests::{NotTaken, Receipt, Reply, Request, Say};
 
 use feeds::{Piece, open_feeds, read_feeds, skip_what_was_read};
 use outlets::{Outlets, open_outlets};
@@ -372,12 +372,12 @@ fn follow(
             } else {
                 (requests, is_asked) = (&no_requests, false);
             },
-            default(Duration::from_millis(wait_millis)) => {
-                let due = engine.city().next_due();
-                if let Some(as_of) = follower.watcher.now().filter(|&now| due.is_some_and(|due| due <= now)) {
-                    step(engine, outlets, vec![Record { as_of, source: None, refused: Vec::new(), word: Word::Time }])?;
-                }
-            }
+            default(Duration::from_millis(wait_millis)) => {}
+        }
+        // Whatever came: who only looks does not move time.
+        let due = engine.city().next_due();
+        if let Some(as_of) = follower.watcher.now().filter(|&now| due.is_some_and(|due| due <= now)) {
+            step(engine, outlets, vec![Record { as_of, source: None, refused: Vec::new(), word: Word::Time }])?;
         }
         forget(engine, outlets, keeper, &mut forgetting)?;
         hand_over(engine, outlets, follower.watcher)?;
@@ -411,7 +411,9 @@ fn records_of(piece: Piece, mut as_of: Timestamp, follower: &mut Follower<'_>) -
                 report.refused += rejections.len() as u64;
                 report.messages += (batch.messages - rejections.len()) as u64;
                 for (table, columns) in std::mem::take(&mut batch.unknown) {
-                    unknown.entry(table).or_default().extend(columns);
+                    let known = unknown.entry(table).or_default();
+                    let room = UNKNOWN_COLUMNS_MAX.saturating_sub(known.len());
+                    known.extend(columns.into_iter().take(room));
                 }
                 record(as_of, lines_of(&rejections)?, Word::Facts(batch));
             }

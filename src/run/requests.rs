@@ -11,7 +11,7 @@ use super::{Follower, RunError, hand_over, records_of, step};
 use crate::engine::{City, Engine, Offset, Record, Rules, Word};
 use crate::ingest::feed::Event;
 use crate::journal::{Folder, Position};
-use crate::limits::{REQUEST_BYTES_MAX, REQUESTS_PER_GROUP_MAX};
+use crate::limits::{JOURNAL_BYTES_PER_BYTE, JOURNAL_FRAME_BYTES_MAX, REQUEST_BYTES_MAX, REQUESTS_PER_GROUP_MAX};
 use crate::model::Timestamp;
 use crate::rules::RuleSet;
 
@@ -34,7 +34,7 @@ pub struct Say {
     /// A name for them, and how long they are: of messages under a name that has been taken before, nothing is taken again.
     pub key: Option<Offset>,
     /// Who is told.
-    pub reply: Reply<Result<Receipt, Reused>>,
+    pub reply: Reply<Result<Receipt, NotTaken>>,
 }
 
 /// Who is told how it went. Dropped without a word if the run ends before.
@@ -57,13 +57,18 @@ pub struct Receipt {
     pub is_repeated: bool,
 }
 
-/// Messages under a name that was given to others before.
+/// Why messages are not taken; nothing of them is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reused;
+pub enum NotTaken {
+    /// Their name was given to others before.
+    Reused,
+    /// What would be refused of them is longer than the journal takes at once.
+    TooMuchRefused,
+}
 
 /// Messages that become records, and whom to answer.
 struct Taken {
-    reply: Reply<Result<Receipt, Reused>>,
+    reply: Reply<Result<Receipt, NotTaken>>,
     receipt: Receipt,
     records: usize,
 }
@@ -118,9 +123,18 @@ fn if_new(say: Say, city: &City) -> Option<Say> {
     };
     let (position, as_of) = (city.position(), city.as_of());
     let receipt = Receipt { position, as_of, is_repeated: true, ..Receipt::default() };
-    let answer = if known == key { Ok(receipt) } else { Err(Reused) };
+    let answer = if known == key { Ok(receipt) } else { Err(NotTaken::Reused) };
     (say.reply)(answer);
     None
+}
+
+/// Messages that are journalled together.
+#[derive(Default)]
+struct Group {
+    records: Vec<Record>,
+    taken: Vec<Taken>,
+    /// How long the records are in the journal, at the most.
+    bytes: usize,
 }
 
 fn take(
@@ -129,32 +143,55 @@ fn take(
     outlets: &mut Outlets<'_>,
     follower: &mut Follower<'_>,
 ) -> Result<(), RunError> {
-    let mut as_of = engine.city().as_of();
-    let (mut records, mut taken): (Vec<Record>, Vec<Taken>) = (Vec::new(), Vec::new());
-    let mut keys: Vec<Offset> = Vec::new();
-    let mut later = Vec::new();
+    let (mut group, mut keys, mut later) = (Group::default(), Vec::<Offset>::new(), Vec::new());
     for say in says {
         if say.key.as_ref().is_some_and(|key| keys.iter().any(|other| other.source == key.source)) {
             // Answered once the first of its name counts.
             later.push(say);
             continue;
         }
-        let Some(Say { events, key, reply, .. }) = if_new(say, engine.city()) else { continue };
-        keys.extend(key.clone());
-        let before = follower.report.messages;
-        let mut more = records_of(Piece { events, offset: key.clone() }, as_of, follower)?;
-        if more.is_empty() && key.is_some() {
-            more.push(Record { as_of, source: key, refused: Vec::new(), word: Word::Time });
+        let Some(Say { events, key, reply, bytes }) = if_new(say, engine.city()) else { continue };
+        let as_of = group.records.last().map_or(engine.city().as_of(), |record| record.as_of);
+        let before = (follower.report.messages, follower.report.refused);
+        let mut records = records_of(Piece { events, offset: key.clone() }, as_of, follower)?;
+        if records.is_empty() && key.is_some() {
+            records.push(Record { as_of, source: key.clone(), refused: Vec::new(), word: Word::Time });
         }
-        as_of = more.last().map_or(as_of, |record| record.as_of);
-        let refused = more.iter().flat_map(|record| record.refused.iter().copied()).collect();
-        let receipt = Receipt { taken: follower.report.messages - before, refused, ..Receipt::default() };
-        taken.push(Taken { reply, receipt, records: more.len() });
-        records.append(&mut more);
+        let refused: Vec<u8> = records.iter().flat_map(|record| record.refused.iter().copied()).collect();
+        // What is taken is shorter in the journal than it came, but for the heads of records; what is refused is much longer.
+        let bytes = refused.len() + JOURNAL_BYTES_PER_BYTE * bytes;
+        if bytes > JOURNAL_FRAME_BYTES_MAX / 2 {
+            (follower.report.messages, follower.report.refused) = before;
+            reply(Err(NotTaken::TooMuchRefused));
+            continue;
+        }
+        if group.bytes + bytes > JOURNAL_FRAME_BYTES_MAX / 2 {
+            commit(std::mem::take(&mut group), engine, outlets, follower)?;
+        }
+        keys.extend(key);
+        group.bytes += bytes;
+        let receipt = Receipt { taken: follower.report.messages - before.0, refused, ..Receipt::default() };
+        group.taken.push(Taken { reply, receipt, records: records.len() });
+        group.records.append(&mut records);
     }
-    let mut outcomes = engine.step(records)?.into_iter();
-    let mut done = Vec::with_capacity(taken.len());
-    for Taken { reply, mut receipt, records } in taken {
+    commit(group, engine, outlets, follower)?;
+    for say in later {
+        // Of its name something counts now, so it is answered.
+        if_new(say, engine.city());
+    }
+    Ok(())
+}
+
+/// Journals a group, tells its changes, and answers.
+fn commit(
+    group: Group,
+    engine: &mut Engine<Folder>,
+    outlets: &mut Outlets<'_>,
+    follower: &Follower<'_>,
+) -> Result<(), RunError> {
+    let mut outcomes = engine.step(group.records)?.into_iter();
+    let mut done = Vec::with_capacity(group.taken.len());
+    for Taken { reply, mut receipt, records } in group.taken {
         let told = outlets.told;
         for outcome in outcomes.by_ref().take(records) {
             outlets.tell(engine.city(), &outcome)?;
@@ -169,10 +206,6 @@ fn take(
     hand_over(engine, outlets, follower.watcher)?;
     for (reply, receipt) in done {
         reply(Ok(receipt));
-    }
-    for say in later {
-        // Of its name something counts now, so it is answered.
-        if_new(say, engine.city());
     }
     Ok(())
 }

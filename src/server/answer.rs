@@ -1,6 +1,6 @@
 //! Refusals, each as a line of JSON with its status.
 
-use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
+use axum::extract::rejection::{BytesRejection, FailedToBufferBody, QueryRejection};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
@@ -60,6 +60,12 @@ impl From<BytesRejection> for Refusal {
             }
             refused => Self::bad(refused.body_text()),
         }
+    }
+}
+
+impl From<QueryRejection> for Refusal {
+    fn from(refused: QueryRejection) -> Self {
+        Self::bad(refused.body_text())
     }
 }
 

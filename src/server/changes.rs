@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -48,9 +49,10 @@ struct Line {
 /// `GET /v1/changes`: server-sent events, or lines for who accepts `application/x-ndjson`.
 pub(super) async fn follow(
     State(shared): State<Arc<Shared>>,
-    Query(asked): Query<Asked>,
+    asked: Result<Query<Asked>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
+    let Query(asked) = asked?;
     let Some(path) = shared.setting.changes.clone() else {
         return Err(Refusal::conflict("changes are told on standard output; run with a file of changes"));
     };
@@ -229,8 +231,9 @@ pub(super) struct Skipped {
 /// `GET /v1/rejections`: lines as in the file.
 pub(super) async fn rejections(
     State(shared): State<Arc<Shared>>,
-    Query(skipped): Query<Skipped>,
+    skipped: Result<Query<Skipped>, QueryRejection>,
 ) -> Result<Response, Refusal> {
+    let Query(skipped) = skipped?;
     let path = shared.setting.rejections.clone();
     let (send, receive) = mpsc::channel(PARTS_PENDING_MAX);
     let open = move || -> io::Result<(File, u64)> {

@@ -17,7 +17,7 @@ use crate::engine::Offset;
 use crate::ingest::feed::{self, Event, Source};
 use crate::model::{Table, Timestamp};
 use crate::rules::{Catalog, RuleSet};
-use crate::run::{Receipt, Request, Say};
+use crate::run::{NotTaken, Receipt, Request, Say};
 
 /// Longest key of a request that may be sent again.
 const KEY_BYTES_MAX: usize = 64;
@@ -87,10 +87,14 @@ async fn say(
     shared.ask(request).await?;
     match told.await {
         Ok(Ok(receipt)) => Ok(answer_of(&receipt)),
-        Ok(Err(_)) => Err(Refusal::new(
+        Ok(Err(NotTaken::Reused)) => Err(Refusal::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "this Idempotency-Key was given to a body of another length",
         )),
+        Ok(Err(NotTaken::TooMuchRefused)) => {
+            let why = "so much of it would be refused that nothing was taken; send it in parts";
+            Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why))
+        }
         Err(_) => Err(Refusal::gone()),
     }
 }
@@ -143,11 +147,11 @@ pub(super) async fn enact(
     let text = std::str::from_utf8(&body).map_err(|_| Refusal::bad("rules are text"))?;
     let rules = if text.trim_start().starts_with('{') {
         let named: Named = serde_json::from_str(text).map_err(|error| Refusal::bad(error.to_string()))?;
-        if named.name.contains(['/', '\\', '.']) {
+        let catalog = Catalog::shipped().map_err(|error| Refusal::bad(error.to_string()))?;
+        if !catalog.names().contains(&named.name) {
             return Err(Refusal::bad("a name is one of a set that is shipped; of others send the text"));
         }
         let as_of = shared.progress.borrow().as_of;
-        let catalog = Catalog::shipped().map_err(|error| Refusal::bad(error.to_string()))?;
         catalog.find(&named.name, as_of).map_err(|error| Refusal::bad(format!("{error:#}")))?
     } else {
         RuleSet::parse("rules.toml", text).map_err(|error| Refusal::bad(format!("{error:#}")))?
