@@ -54,6 +54,15 @@ pub fn name_en(region: Region) -> Option<String> {
     NAMES.get(&region).and_then(|name| name.en.clone()).or_else(|| name_zh(region))
 }
 
+/// A region's Chinese and English names, each with its code; the code alone if it is in no list.
+#[must_use]
+pub fn with_code(region: Region) -> [String; 2] {
+    [name_zh(region), name_en(region)].map(|name| match name {
+        Some(name) => format!("{name} ({})", region.code()),
+        None => region.code().to_string(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -43,7 +43,7 @@
 //! | [`whatif`] | rules and listings not in force, and what they would change | `diff`, `evaluate`, `facts`, `rules` | as a full run over edited tables says |
 //! | [`nightly`] | the job on one screen | all above but `explain` and `generate` | nothing is written before all is read |
 //! | [`run`] | the live run on one screen | all above but `cache`, `diff`, `explain`, `generate`, `nightly` | a message counts once, a change is told once |
-//! | `server` | HTTP for a run: facts in, changes and codes out | `engine`, `evaluate`, `ingest`, `rules`, `run`, `sinks` | changes nothing by itself; an answer is given when it is durable and told |
+//! | `server` | HTTP for a run: facts in, changes, codes and reasons out | `engine`, `evaluate`, `explain`, `ingest`, `rules`, `run`, `sinks` | changes nothing by itself; an answer is given when it is durable and told |
 //! | [`cli`] | arguments, progress, summaries | anything | nobody imports it; only here are clocks read |
 //!
 //! `tests/tidy.rs` enforces the third column. [`limits`] holds every bound.

@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 
 use sanma::evaluate::{Current, Flip, recompute};
+use sanma::explain::{self, Audience};
 use sanma::facts::{Facts, LiveFacts, Names};
 use sanma::intern::Tokens;
 use sanma::model::facts::{TableColumns as _, Tables};
 use sanma::model::{Code, LabelId, PersonId, PlaceId, Table, Timestamp};
-use sanma::rules::Program;
+use sanma::rules::{Cause, Program};
 
 use crate::agreement::{facts_of, worlds};
 use crate::worlds::cells::with_table;
@@ -172,10 +173,46 @@ impl Follower {
             self.current.codes().iter().map(|(person, code)| (names.person(person).to_owned(), code)).collect();
         assert_eq!(codes, expected, "seed {seed}, step {step}, {}: {world:?}", at.to_rfc3339());
         assert_eq!(self.told, expected, "seed {seed}, step {step}: what was told");
+        self.check_page(seed, step, world, program, at);
         for table in Table::ALL {
             let rows = with_table!(world.tables, table, columns => columns.len());
             assert_eq!(self.live.rows_of(table), rows, "seed {seed}, step {step}, {table:?}");
         }
+    }
+}
+
+impl Follower {
+    /// Explain over the rows around a person = explain over all facts, word for word.
+    fn check_page(&self, seed: u64, step: usize, world: &World, program: &Program, at: Timestamp) {
+        let looks_through = program.rules.iter().any(|rule| matches!(rule.cause, Cause::SecondContact { .. }));
+        let token = &world.persons[step % world.persons.len()];
+        let index = |tokens: &[String]| u32::try_from(tokens.iter().position(|other| other == token)?).ok();
+        let names = &self.live.facts().names;
+        let official = Audience::Official;
+        let live = names.persons.find(token).map(PersonId).and_then(|person| {
+            let around = self.live.around(person, looks_through);
+            explain::explain(&around, program, person, at, official, &Spelt(names))
+        });
+        let full = index(&world.persons).map(PersonId).and_then(|person| {
+            explain::explain(&world.tables, program, person, at, official, &Spelt(&facts_of(world).names))
+        });
+        assert_eq!(live, full, "seed {seed}, step {step}, {token} at {}", at.to_rfc3339());
+    }
+}
+
+struct Spelt<'a>(&'a Names);
+
+impl explain::Names for Spelt<'_> {
+    fn person(&self, person: PersonId) -> &str {
+        self.0.person(person)
+    }
+
+    fn place(&self, place: PlaceId) -> &str {
+        self.0.place(place)
+    }
+
+    fn label(&self, label: LabelId) -> &str {
+        self.0.label(label)
     }
 }
 

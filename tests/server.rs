@@ -212,6 +212,43 @@ fn facts_come_in_and_codes_go_out() {
     done(Command::new(SANMA).args(["verify", "--store"]).arg(&store));
 }
 
+#[test]
+fn a_page_that_says_why_is_the_one_that_the_facts_give() {
+    let dir = empty_dir();
+    let store = dir.path().join("store");
+    let served = Served::start(&store, &[]);
+    served.tick();
+    let contact = json!({"table": "contacts", "op": "upsert", "row": {"id": 1, "person_a": "lin", "person_b": "wang",
+        "started_at": "2020-02-10T02:00:00Z", "duration_s": 7200, "setting": "household"}});
+    let ill = json!({"table": "cases", "op": "upsert", "row": {"id": 7, "person": "wang", "kind": "confirmed",
+        "onset_at": "2020-02-09T00:00:00Z", "reported_at": "2020-02-11T02:00:00Z"}});
+    let told = [declared(1, "lin"), declared(2, "wang"), format!("{contact}\n{ill}\n")].concat();
+    served.post("/v1/messages", &told);
+    let pages = ["person", "official"].map(|audience| {
+        let page = served.get(&format!("/v1/explain/lin?audience={audience}"));
+        assert_eq!(page.headers["sanma-position"], "3", "{}", page.text());
+        page.json()
+    });
+    let text = served.ask("GET", "/v1/explain/lin?lang=en", &[("Accept", "text/plain")], b"");
+    assert!(!pages[0].to_string().contains("wang"), "the person concerned is told of nobody: {}", pages[0]);
+    assert!(pages[1].to_string().contains("wang"));
+    assert_eq!(pages[0]["colour"], served.get("/v1/codes/lin").json()["colour"]);
+    assert_ne!(pages[0]["colour"], "green");
+    served.stop();
+    done(Command::new(SANMA).args(["journal", "compact", "--store"]).arg(&store));
+    let facts = fs::read_dir(store.join("checkpoints")).expect("checkpoints").next().expect("one").expect("it").path();
+    let explain = |more: &[&str]| {
+        let mut command = Command::new(SANMA);
+        command.args(["explain", "lin", "--rules", "hangzhou-2020-02-11", "--as-of", "2020-02-11T04:00:00Z", "--data"]);
+        done(command.arg(&facts).args(more)).stdout
+    };
+    for (page, audience) in pages.iter().zip(["person", "official"]) {
+        let same: Value = serde_json::from_slice(&explain(&["--json", "--audience", audience])).expect("JSON");
+        assert_eq!(*page, same);
+    }
+    assert_eq!(text.text().as_bytes(), explain(&["--lang", "en"]));
+}
+
 /// Method, path, headers and body of a request, and the status of its answer.
 type Asked<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a str, u16);
 
@@ -222,7 +259,10 @@ fn what_is_wrong_is_refused_with_its_status() {
     let row = declared(1, "lin");
     let long = "x".repeat(5 << 20);
     let nothing = "x\n".repeat(2 << 20);
-    let cases: [Asked<'_>; 17] = [
+    let cases: [Asked<'_>; 20] = [
+        ("GET", "/v1/explain/nobody", &[], "", 404),
+        ("GET", "/v1/explain/lin?audience=crowd", &[], "", 400),
+        ("GET", "/v1/explain/lin?lang=la", &[], "", 400),
         ("GET", "/v1/codes/nobody", &[], "", 404),
         ("POST", "/v1/messages", &[("Origin", "http://example.org")], &row, 403),
         ("GET", "/v1/nothing", &[], "", 404),

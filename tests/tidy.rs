@@ -26,7 +26,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("compare", &["diff", "ingest", "model", "sinks"]),
     ("whatif", &["diff", "evaluate", "facts", "limits", "model", "rules"]),
     ("run", &["checkpoint", "engine", "evaluate", "facts", "ingest", "journal", "limits", "model", "rules", "sinks"]),
-    ("server", &["engine", "evaluate", "ingest", "limits", "model", "rules", "run", "sinks"]),
+    (
+        "server",
+        &["engine", "evaluate", "explain", "gazetteer", "ingest", "journal", "limits", "model", "rules", "run", "sinks"],
+    ),
     ("nightly", &["cache", "diff", "evaluate", "facts", "ingest", "model", "rules", "sinks"]),
 ];
 

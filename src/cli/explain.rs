@@ -99,10 +99,7 @@ impl Names for Spelt {
     }
 
     fn region(&self, region: Region) -> Words {
-        let with_code = |name: Option<String>| match name {
-            Some(name) => format!("{name} ({})", region.code()),
-            None => region.code().to_string(),
-        };
-        Words { zh: with_code(gazetteer::name_zh(region)), en: with_code(gazetteer::name_en(region)) }
+        let [zh, en] = gazetteer::with_code(region);
+        Words { zh, en }
     }
 }

@@ -8,9 +8,10 @@ use crate::diff::{self, Change};
 use crate::evaluate::{self, Codes, Current, Flip};
 use crate::facts::{Facts, LiveFacts, Names};
 use crate::journal::Position;
+use crate::model::facts::Tables;
 use crate::model::published::ReasonLists;
-use crate::model::{Code, LocalDay, Table, Timestamp};
-use crate::rules::Program;
+use crate::model::{Code, LocalDay, PersonId, Table, Timestamp};
+use crate::rules::{Cause, Program, Rule};
 
 /// What a record changed.
 #[derive(Debug)]
@@ -67,8 +68,8 @@ impl City {
 
     /// The rules in force; none before the first record.
     #[must_use]
-    pub fn program(&self) -> Option<&Program> {
-        self.program.as_deref()
+    pub fn program(&self) -> Option<&Arc<Program>> {
+        self.program.as_ref()
     }
 
     /// The rules in force, as they were given; none before the first record.
@@ -100,6 +101,13 @@ impl City {
     pub fn forgettable(&self) -> Vec<(Table, u64)> {
         let over = self.program().map(|program| evaluate::over(program, self.as_of()));
         over.map_or_else(Vec::new, |over| self.live.forgettable(over))
+    }
+
+    /// The rows that can bear on a person's code under the rules in force, and few others; none before the first record.
+    #[must_use]
+    pub fn around(&self, person: PersonId) -> Option<Tables> {
+        let looks_through = |rule: &Rule| matches!(rule.cause, Cause::SecondContact { .. });
+        Some(self.live.around(person, self.program()?.rules.iter().any(looks_through)))
     }
 
     /// Everybody's code, unless records were absorbed only.

@@ -11,6 +11,7 @@
 //! end and follows the row on a hit only.
 
 mod absorb;
+mod around;
 mod bitmap;
 mod cluster;
 mod columns;

@@ -1,7 +1,7 @@
 //! Refusals, each as a line of JSON with its status.
 
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody, QueryRejection};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
@@ -67,6 +67,13 @@ impl From<QueryRejection> for Refusal {
     fn from(refused: QueryRejection) -> Self {
         Self::bad(refused.body_text())
     }
+}
+
+/// Whether a kind of answer is among those that `Accept` names.
+pub(super) fn accepts(headers: &HeaderMap, kind: &str) -> bool {
+    let accept = headers.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
+    let mut kinds = accept.flat_map(|accept| accept.split(','));
+    kinds.any(|named| named.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(kind))
 }
 
 /// A JSON answer.

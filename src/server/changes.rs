@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::Shared;
-use super::answer::Refusal;
+use super::answer::{Refusal, accepts};
 use crate::limits::{SUBSCRIBER_BYTES, SUBSCRIBER_SILENCE_SECONDS};
 use crate::model::{ClosedEnum as _, Colour};
 use crate::sinks;
@@ -65,7 +65,7 @@ pub(super) async fn follow(
     if let Some(colour) = asked.colour.as_deref().filter(|colour| !Colour::NAMES.contains(colour)) {
         return Err(Refusal::bad(format!("{colour} is no colour")));
     }
-    let is_plain = text("accept").is_some_and(|accept| accept.contains("application/x-ndjson"));
+    let is_plain = accepts(&headers, "application/x-ndjson");
     if !shared.is_ready.load(std::sync::atomic::Ordering::Acquire) {
         return Err(Refusal::unready());
     }

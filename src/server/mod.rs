@@ -11,6 +11,7 @@
 mod answer;
 mod changes;
 mod codes;
+mod explain;
 mod facts;
 mod metrics;
 
@@ -223,6 +224,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/rules", get(codes::rules).put(facts::enact))
         .route("/v1/codes", get(codes::everybody))
         .route("/v1/codes/{person}", get(codes::person))
+        .route("/v1/explain/{person}", get(explain::explain))
         .route("/v1/changes", get(changes::follow))
         .route("/v1/rejections", get(changes::rejections))
         .route("/metrics", get(metrics::metrics))
