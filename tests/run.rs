@@ -365,3 +365,51 @@ fn the_walk_through_tells_what_its_page_says() {
     let shown: Vec<&str> = told.lines().filter(|line| readme.contains(line)).collect();
     assert_eq!(shown.len(), 2, "{shown:?}");
 }
+
+#[test]
+fn settings_are_checked_before_anything_is_done() {
+    let dir = empty_dir();
+    let file = dir.path().join("own.toml");
+    let check = |text: &str| {
+        fs::write(&file, text).expect("written");
+        let output = Command::new(SANMA).args(["config", "check"]).arg(&file).output().expect("it runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let example = done(Command::new(SANMA).args(["config", "example"])).stdout;
+    let example = String::from_utf8(example).expect("text");
+    assert_eq!(check(&example).0, Some(0));
+    assert_eq!(check("").0, Some(0));
+    // What the example does not set is right as well.
+    let whole: String = example
+        .lines()
+        .map(|line| {
+            let is_key =
+                line.starts_with("# ") && (line.contains(" = ") || line.starts_with("# [[")) && !line.contains(". ");
+            format!("{}\n", if is_key { &line[2..] } else { line })
+        })
+        .collect();
+    let whole = whole.replace("clock = \"wall\"", "clock = \"feed\"");
+    assert_eq!(check(&whole), (Some(0), String::new()), "{whole}");
+    for key in ["as_of", "data", "rules", "changes", "threads", "requests_per_second", "sha256"] {
+        assert!(whole.contains(&format!("\n{key} = ")), "{key}: {whole}");
+    }
+    for (text, word) in [
+        ("stor = \"x\"", "unknown field `stor`"),
+        ("clock = \"sun\"", "line 1"),
+        ("as_of = \"then\"\nclock = \"feed\"", "write 2020-02-18"),
+        ("as_of = \"2020-02-11\"", "--clock feed"),
+        ("segment_bytes = 0", "line 1"),
+        ("threads = 0", "line 1"),
+        ("rules = \"nowhere\"", "nowhere"),
+        ("http.listen = \"here\"", "127.0.0.1:8620"),
+        ("http.listen = \"0.0.0.0:1\"", "no caller is named"),
+        ("http.callers = [{ name = \"a\", role = \"king\", sha256 = \"\" }]", "king"),
+        ("http.callers = [{ name = \"a\", role = \"app\", sha256 = \"12\" }]", "64 hexadecimal digits"),
+    ] {
+        let (status, said) = check(text);
+        assert_eq!(status, Some(2), "{text}: {said}");
+        assert!(said.contains(word) && said.contains("own.toml") == said.contains("line"), "{text}: {said}");
+    }
+    let lost = Command::new(SANMA).args(["run", "--config", "nowhere.toml"]).output().expect("it runs");
+    assert_eq!(lost.status.code(), Some(2));
+}

@@ -27,12 +27,16 @@ impl Served {
     fn start(store: &Path, more: &[&str]) -> Self {
         let mut command = Command::new(SANMA);
         command.args(["run", "--clock", "feed", "--as-of", "2020-02-11", "--listen", "127.0.0.1:0", "--store"]);
-        let child = command.arg(store).args(more).stdin(Stdio::null()).stderr(Stdio::piped()).spawn();
+        Self::of(command.arg(store).args(more))
+    }
+
+    fn of(command: &mut Command) -> Self {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
         let mut child = child.expect("it runs");
         let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
-        let mut line = String::new();
-        stderr.read_line(&mut line).expect("a line");
-        let address = line.trim_end().strip_prefix("listening on http://").expect("an address").to_owned();
+        let mut lines = stderr.by_ref().lines().map(|line| line.expect("text"));
+        let address = lines.find_map(|line| Some(line.strip_prefix("listening on http://")?.to_owned()));
+        let address = address.expect("an address");
         let served = Self { child, address, stderr };
         while served.get("/readyz").status != 200 {
             std::thread::sleep(Duration::from_millis(5));
@@ -249,6 +253,74 @@ fn a_page_that_says_why_is_the_one_that_the_facts_give() {
     assert_eq!(text.text().as_bytes(), explain(&["--lang", "en"]));
 }
 
+/// Tokens and what they are for, as the settings of the test say.
+const TOKENS: [(&str, &str); 4] = [("feed", "foo"), ("operator", "bar"), ("official", "baz"), ("app", "qux")];
+const CALLERS: &str = r#"
+http.callers = [
+    { name = "a", role = "feed", sha256 = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae" },
+    { name = "b", role = "operator", sha256 = "fcde2b2edba56bf408601fb721fe9b5c338d10ee429ea04fae5511b68fbf8fb9" },
+    { name = "c", role = "official", sha256 = "baa5a0964d3320fbc0c6a922140453c8513ea24ab8fd0577034804a967248096" },
+    { name = "d", role = "app", sha256 = "21f58d27f827d295ffcd860c65045685e3baf1ad4506caa0140113b316647534" },
+]
+"#;
+
+/// A run alone, in a folder where its settings stand.
+fn start_by_settings(dir: &Path, settings: &str) -> Served {
+    let own = "store = \"store\"\nclock = \"feed\"\nas_of = \"2020-02-11\"\nhttp.listen = \"0.0.0.0:0\"\n";
+    fs::write(dir.join("sanma.toml"), format!("{own}{settings}")).expect("written");
+    let mut served = Served::of(Command::new(SANMA).arg("run").current_dir(dir));
+    served.address = served.address.replace("0.0.0.0", "127.0.0.1");
+    served
+}
+
+#[test]
+fn a_role_may_do_what_it_is_for_and_nothing_else() {
+    let dir = empty_dir();
+    let served = start_by_settings(dir.path(), CALLERS);
+    let row = declared(1, "lin");
+    let tick = r#"{"as_of": "2020-02-11T04:00:00Z"}"#;
+    let cases: [(&str, &str, &str, &[&str]); 12] = [
+        ("POST", "/v1/tick", tick, &["feed", "operator"]),
+        ("POST", "/v1/messages", &row, &["feed", "operator"]),
+        ("POST", "/v1/facts/declarations", "", &["feed", "operator"]),
+        ("GET", "/v1/rejections", "", &["feed", "operator"]),
+        ("GET", "/v1/rules", "", &["feed", "operator", "official", "app"]),
+        ("PUT", "/v1/rules", r#"{"name": "huzhou-2020-02-16"}"#, &["operator"]),
+        ("GET", "/v1/codes", "", &["operator"]),
+        ("GET", "/v1/codes/lin", "", &["operator", "official", "app"]),
+        ("GET", "/v1/explain/lin", "", &["operator", "official", "app"]),
+        ("GET", "/v1/explain/lin?audience=official", "", &["operator", "official"]),
+        ("GET", "/v1/changes?from=0&follow=false", "", &["operator", "app"]),
+        ("GET", "/metrics", "", &["operator"]),
+    ];
+    for (method, path, body, roles) in cases {
+        for (role, token) in TOKENS {
+            let token = format!("Bearer {token}");
+            let status = served.ask(method, path, &[("Authorization", &token)], body.as_bytes()).status;
+            assert_eq!(status, if roles.contains(&role) { 200 } else { 403 }, "{role}: {method} {path}");
+        }
+        for given in [&[][..], &[("Authorization", "Bearer fo")], &[("Authorization", "Basic foo")]] {
+            let answer = served.ask(method, path, given, body.as_bytes());
+            assert_eq!((answer.status, &*answer.headers["www-authenticate"]), (401, "Bearer"), "{method} {path}");
+        }
+    }
+    assert_eq!(served.get("/healthz").status, 200);
+    served.stop();
+}
+
+#[test]
+fn who_asks_too_often_is_told_so() {
+    let dir = empty_dir();
+    let served = start_by_settings(dir.path(), &format!("http.requests_per_second = 2\n{CALLERS}"));
+    let ask = |token: &str| served.ask("GET", "/v1/rules", &[("Authorization", &format!("Bearer {token}"))], b"");
+    let answers: Vec<Answer> = (0..200).map(|_| ask("foo")).collect();
+    let refused = answers.iter().filter(|answer| answer.status == 429).collect::<Vec<_>>();
+    assert!(refused.len() > 100 && refused.len() <= 196, "{}", refused.len());
+    assert_eq!(refused[0].headers["retry-after"], "1");
+    assert_eq!(ask("bar").status, 200, "others are not");
+    served.stop();
+}
+
 /// Method, path, headers and body of a request, and the status of its answer.
 type Asked<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a str, u16);
 
@@ -302,15 +374,7 @@ fn time_on_the_wall_takes_no_ticks_and_standard_output_no_subscribers() {
     let dir = empty_dir();
     let mut command = Command::new(SANMA);
     command.args(["run", "--changes", "-", "--listen", "127.0.0.1:0", "--store"]).arg(dir.path().join("store"));
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it runs");
-    let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
-    let mut line = String::new();
-    stderr.read_line(&mut line).expect("a line");
-    let address = line.trim_end().strip_prefix("listening on http://").expect("an address").to_owned();
-    let served = Served { child, address, stderr };
-    while served.get("/readyz").status != 200 {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let served = Served::of(&mut command);
     assert_eq!(served.post("/v1/tick", r#"{"as_of": "2020-02-11T04:00:00Z"}"#).status, 409);
     assert_eq!(served.get("/v1/changes").status, 409);
     served.stop();

@@ -28,7 +28,19 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("run", &["checkpoint", "engine", "evaluate", "facts", "ingest", "journal", "limits", "model", "rules", "sinks"]),
     (
         "server",
-        &["engine", "evaluate", "explain", "gazetteer", "ingest", "journal", "limits", "model", "rules", "run", "sinks"],
+        &[
+            "engine",
+            "evaluate",
+            "explain",
+            "gazetteer",
+            "ingest",
+            "journal",
+            "limits",
+            "model",
+            "rules",
+            "run",
+            "sinks",
+        ],
     ),
     ("nightly", &["cache", "diff", "evaluate", "facts", "ingest", "model", "rules", "sinks"]),
 ];

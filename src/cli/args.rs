@@ -1,17 +1,22 @@
 //! What was typed: the command line's grammar and nothing else.
 
-#[cfg(feature = "live")]
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Deserialize;
 
 use super::rules::RulesCommand;
 use crate::generate::DAYS_DEFAULT;
-use crate::limits::{GENERATED_DAYS_MAX, GENERATED_PEOPLE_MAX, JOURNAL_SEGMENT_BYTES};
+use crate::limits::{GENERATED_DAYS_MAX, GENERATED_PEOPLE_MAX};
 use crate::model::{ClosedEnum as _, Level, Region, Timestamp};
 use crate::rules::UTC_OFFSET_DEFAULT;
 use crate::sinks::OutputFormat;
+
+/// The store of who names none.
+pub(super) const STORE: &str = "sanma-data";
 
 /// The exit codes, told at the end of `--help`.
 const EXIT_CODES: &str = "Exit codes:
@@ -50,6 +55,12 @@ pub(super) enum Command {
         /// What to do
         #[command(subcommand)]
         command: JournalCommand,
+    },
+    /// Look at the settings of a run: check, example
+    Config {
+        /// What to do
+        #[command(subcommand)]
+        command: ConfigCommand,
     },
     /// Make a city that nobody lives in, of any size, as Parquet
     Generate(GenerateArgs),
@@ -200,7 +211,8 @@ pub(super) struct WhatifArgs {
 }
 
 /// What moves time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub(super) enum ClockArg {
     /// The clock on the wall
     Wall,
@@ -212,7 +224,7 @@ pub(super) enum ClockArg {
 #[derive(Args, Debug)]
 pub(super) struct StoreArgs {
     /// Directory of the journal, the changes and the rejections; made if it is not there
-    #[arg(long, value_name = "DIR", default_value = "sanma-data")]
+    #[arg(long, value_name = "DIR", default_value = STORE)]
     pub(super) store: PathBuf,
     /// Directory of facts from before the store began, as of `sanma recompute`; wanted at its first start only
     #[arg(long, value_name = "DIR")]
@@ -223,18 +235,27 @@ pub(super) struct StoreArgs {
 }
 
 /// What was typed after `sanma run`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub(super) struct RunArgs {
-    /// The store.
-    #[command(flatten)]
-    pub(super) store: StoreArgs,
+    /// File of settings; sanma.toml if that is there and this is left out. What is typed goes before what the file says
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Directory of the journal, the changes and the rejections; made if it is not there; sanma-data if left out
+    #[arg(long, value_name = "DIR")]
+    pub(super) store: Option<PathBuf>,
+    /// Directory of facts from before the store began, as of `sanma recompute`; wanted at its first start only
+    #[arg(long, value_name = "DIR")]
+    pub(super) data: Option<PathBuf>,
+    /// Threads to use; as many as there are processors if left out
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) threads: Option<u16>,
     /// A jurisdiction, a set's name or a file. A new store begins with hangzhou; a store that there is keeps its rules if this
     /// is left out, and recomputes everybody under these if they are others
     #[arg(long, value_name = "NAME|FILE")]
     pub(super) rules: Option<String>,
-    /// What moves time
-    #[arg(long, value_enum, default_value = "wall")]
-    pub(super) clock: ClockArg,
+    /// What moves time; wall if left out
+    #[arg(long, value_enum)]
+    pub(super) clock: Option<ClockArg>,
     /// With --clock feed, the instant at which a new store begins, or to which time is moved first
     #[arg(long, value_name = "INSTANT", value_parser = instant)]
     pub(super) as_of: Option<Timestamp>,
@@ -247,9 +268,9 @@ pub(super) struct RunArgs {
     /// Count a change of reasons alone as a change
     #[arg(long)]
     pub(super) reasons: bool,
-    /// Bytes of a file of the journal; a checkpoint is made of four at the least, and they are dropped
-    #[arg(long, value_name = "BYTES", default_value_t = JOURNAL_SEGMENT_BYTES, value_parser = clap::value_parser!(u64).range(1..))]
-    pub(super) segment_bytes: u64,
+    /// Bytes of a file of the journal, 64 MB if left out; a checkpoint is made of four at the least, and they are dropped
+    #[arg(long, value_name = "BYTES")]
+    pub(super) segment_bytes: Option<NonZeroU64>,
     /// Directory for everybody's code when the run ends
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
@@ -259,13 +280,47 @@ pub(super) struct RunArgs {
     /// Print one JSON object about the run on standard error instead of lines
     #[arg(long)]
     pub(super) json: bool,
-    /// Serve HTTP on this address of the machine's own, such as 127.0.0.1:8620, until Ctrl-C; port 0 is any that is free
+    /// Serve HTTP on this address until Ctrl-C, or off; port 0 is any that is free. If left out, 127.0.0.1:8620 unless there is a feed
     #[cfg(feature = "live")]
-    #[arg(long, value_name = "ADDR")]
-    pub(super) listen: Option<SocketAddr>,
-    /// Files of messages (NDJSON), one after the other; - or none is standard input, and with --listen none is none
+    #[arg(long, value_name = "ADDR|off")]
+    pub(super) listen: Option<Listen>,
+    /// Files of messages (NDJSON), one after the other; - is standard input, which is also read if none is named, nothing is
+    /// listened on, and it is a pipe or a file
     #[arg(value_name = "FEED")]
     pub(super) feeds: Vec<PathBuf>,
+}
+
+/// Where HTTP is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Listen {
+    /// Nowhere.
+    Off,
+    /// On an address.
+    At(SocketAddr),
+}
+
+impl FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        text.parse().map(Self::At).map_err(|_| "write an address and a port, such as 127.0.0.1:8620, or off".to_owned())
+    }
+}
+
+/// What was typed after `sanma config`.
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Say whether a file of settings is right, and what a run would do by it
+    Check {
+        /// The file
+        #[arg(value_name = "FILE", default_value = "sanma.toml")]
+        file: PathBuf,
+    },
+    /// Print a file of settings with every key, what it does, and what it is if left out
+    Example,
 }
 
 /// What was typed after `sanma verify`.
@@ -282,19 +337,19 @@ pub(super) enum JournalCommand {
     /// List the checkpoint and the files of the journal; also while a run has the store
     Ls {
         /// The store
-        #[arg(long, value_name = "DIR", default_value = "sanma-data")]
+        #[arg(long, value_name = "DIR", default_value = STORE)]
         store: PathBuf,
     },
     /// Read the checkpoint and all of the journal, and check every checksum and every record
     Verify {
         /// The store
-        #[arg(long, value_name = "DIR", default_value = "sanma-data")]
+        #[arg(long, value_name = "DIR", default_value = STORE)]
         store: PathBuf,
     },
     /// Print what the journal says as messages of a feed, each with its position
     Dump {
         /// The store
-        #[arg(long, value_name = "DIR", default_value = "sanma-data")]
+        #[arg(long, value_name = "DIR", default_value = STORE)]
         store: PathBuf,
         /// The first position; where the journal begins if left out
         #[arg(long, value_name = "POSITION")]
@@ -339,9 +394,10 @@ pub(super) struct GenerateArgs {
 }
 
 /// Formats of outputs.
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub(super) enum FormatArg {
     /// Apache Parquet
+    #[default]
     Parquet,
     /// Comma separated values
     Csv,

@@ -12,6 +12,7 @@ mod progress;
 mod recompute;
 pub mod rules;
 mod run;
+mod settings;
 mod summary;
 mod whatif;
 
@@ -137,6 +138,7 @@ fn dispatch(command: &Command, styled: bool, out: &mut (dyn Write + Send)) -> Re
         Command::Generate(args) => generate::run(args, out),
         Command::Run(args) => run::run(args, out),
         Command::Verify(args) => run::verify(args, out),
+        Command::Config { command } => settings::run(command, out),
         Command::Journal { command } => journal::run(command, out),
         Command::Rules { command } => match rules::run(command, config::now(), styled, out) {
             Ok(true) => Ok(()),

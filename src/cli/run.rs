@@ -1,22 +1,25 @@
 //! `sanma run` and `sanma verify`: what was typed, the clock on the wall, what the operator reads at the end.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::num::NonZeroU64;
+use std::path::{Path, PathBuf};
 
 use crossbeam_channel::Receiver;
 use serde_json::{Map, Value, json};
 
-use super::args::{ClockArg, RunArgs, VerifyArgs};
+use super::args::{ClockArg, RunArgs, STORE, VerifyArgs};
 use super::progress::{self, Progress};
+use super::settings::Plan;
 use super::summary::grouped;
 use super::{Failure, config, say};
 use crate::checkpoint::CheckpointError;
 use crate::ingest::{IngestError, Observer};
 use crate::journal::Position;
+use crate::limits::JOURNAL_SEGMENT_BYTES;
 use crate::model::{ClosedEnum as _, Colour, Timestamp};
 use crate::run::{self, CHANGES, Changes, Job, REJECTIONS, Report, Request, RunError, Watcher};
 #[cfg(feature = "live")]
-use crate::server::{Server, ServerError, Setting};
+use crate::server::{self, Server, ServerError, Setting};
 use crate::sinks::{Destination, SinkError};
 
 impl From<RunError> for Failure {
@@ -101,12 +104,13 @@ impl From<ServerError> for Failure {
 
 /// Listens, if that is wanted.
 #[cfg(feature = "live")]
-fn listen(args: &RunArgs, changes: Option<&Path>, wall: &mut Wall) -> Result<Option<Receiver<Request>>, Failure> {
-    let Some(address) = args.listen else { return Ok(None) };
+fn listen(plan: Plan, to: &Outputs, wall: &mut Wall) -> Result<Option<Receiver<Request>>, Failure> {
+    let Some(address) = plan.listen() else { return Ok(None) };
     let setting = Setting {
-        changes: changes.map(Path::to_owned),
-        rejections: args.store.store.join(REJECTIONS),
-        ticks: args.clock == ClockArg::Feed,
+        access: plan.access,
+        changes: to.changes.clone(),
+        rejections: to.store.join(REJECTIONS),
+        ticks: wall.clock == ClockArg::Feed,
     };
     let (server, requests) = Server::listen(address, setting)?;
     say(&format!("listening on http://{}", server.address()));
@@ -115,8 +119,39 @@ fn listen(args: &RunArgs, changes: Option<&Path>, wall: &mut Wall) -> Result<Opt
 }
 
 #[cfg(not(feature = "live"))]
-fn listen(_: &RunArgs, _: Option<&Path>, _: &mut Wall) -> Result<Option<Receiver<Request>>, Failure> {
+fn listen(_: Plan, _: &Outputs, _: &mut Wall) -> Result<Option<Receiver<Request>>, Failure> {
     Ok(None)
+}
+
+/// Where a run keeps what it says.
+struct Outputs {
+    store: PathBuf,
+    /// Standard output if there is none.
+    changes: Option<PathBuf>,
+}
+
+/// Whether a run can do what it is told, without looking at the store.
+///
+/// # Errors
+/// [`Failure::Usage`].
+pub(super) fn check(plan: &Plan) -> Result<(), Failure> {
+    let args = &plan.args;
+    let is_wall = args.clock.is_none_or(|clock| clock == ClockArg::Wall);
+    if is_wall && args.as_of.is_some() {
+        let why = "--as-of wants --clock feed: the clock on the wall says what time it is";
+        return Err(Failure::Usage(why.to_owned()));
+    }
+    if args.from.is_some() && args.changes.as_ref().is_none_or(|file| file.as_os_str() != "-") {
+        return Err(Failure::Usage("--from wants --changes -: a file of changes says itself where it ends".to_owned()));
+    }
+    if let Some(rules) = &args.rules {
+        config::program(rules, args.as_of.unwrap_or_else(config::now))?;
+    }
+    #[cfg(feature = "live")]
+    if let Some(address) = plan.listen() {
+        server::check(address, &plan.access)?;
+    }
+    Ok(())
 }
 
 /// Runs until the feeds end, or Ctrl-C.
@@ -124,32 +159,29 @@ fn listen(_: &RunArgs, _: Option<&Path>, _: &mut Wall) -> Result<Option<Receiver
 /// # Errors
 /// [`Failure`].
 pub(super) fn run(args: &RunArgs, out: &mut (dyn Write + Send)) -> Result<(), Failure> {
-    if args.clock == ClockArg::Wall && args.as_of.is_some() {
-        return Err(Failure::Usage(
-            "--as-of wants --clock feed: the clock on the wall says what time it is".to_owned(),
-        ));
-    }
-    let file = args.changes.clone().unwrap_or_else(|| args.store.store.join(CHANGES));
-    let to_stdout = file.as_os_str() == "-";
-    if args.from.is_some() && !to_stdout {
-        return Err(Failure::Usage("--from wants --changes -: a file of changes says itself where it ends".to_owned()));
-    }
-    let mut wall = Wall::new(args.clock, Progress::new(args.json));
-    let requests = listen(args, (!to_stdout).then_some(&*file), &mut wall)?;
+    let plan = Plan::new(args)?;
+    check(&plan)?;
+    let args = plan.args.clone();
+    let store = args.store.unwrap_or_else(|| STORE.into());
+    let file = args.changes.unwrap_or_else(|| store.join(CHANGES));
+    let to = Outputs { store, changes: Some(file).filter(|file| file.as_os_str() != "-") };
+    let clock = args.clock.unwrap_or(ClockArg::Wall);
+    let mut wall = Wall::new(clock, Progress::new(args.json));
+    let requests = listen(plan, &to, &mut wall)?;
     let job = Job {
-        store: &args.store.store,
-        data: args.store.data.as_deref(),
+        store: &to.store,
+        data: args.data.as_deref(),
         rules: args.rules.as_deref(),
         as_of: args.as_of,
         feeds: Some(&*args.feeds).filter(|feeds| requests.is_none() || !feeds.is_empty()),
         requests: requests.as_ref(),
-        changes: if to_stdout { Changes::Stdout(args.from.map(Position)) } else { Changes::File(&file) },
+        changes: to.changes.as_deref().map_or(Changes::Stdout(args.from.map(Position)), Changes::File),
         reasons: args.reasons,
-        segment_bytes: args.segment_bytes,
+        segment_bytes: args.segment_bytes.map_or(JOURNAL_SEGMENT_BYTES, NonZeroU64::get),
         compact: false,
         out: args.out.as_deref().map(|dir| Destination { dir, format: args.format.into() }),
     };
-    let pool = config::pool(args.store.threads)?;
+    let pool = config::pool(args.threads)?;
     let done = pool.install(|| run::run(&job, out, &wall));
     wall.progress.finish();
     // Whoever still waits for the run is told that it has ended.
@@ -162,7 +194,7 @@ pub(super) fn run(args: &RunArgs, out: &mut (dyn Write + Send)) -> Result<(), Fa
     if args.json {
         say(&json_of(&report).to_string());
     } else {
-        tell(&report, &args.store.store, if to_stdout { None } else { Some(&file) });
+        tell(&report, &to);
     }
     Ok(())
 }
@@ -185,7 +217,7 @@ fn json_of(report: &Report) -> Value {
     })
 }
 
-fn tell(report: &Report, store: &Path, changes: Option<&Path>) {
+fn tell(report: &Report, to: &Outputs) {
     for warning in &report.warnings {
         say(&format!("warning: {warning}"));
     }
@@ -203,11 +235,11 @@ fn tell(report: &Report, store: &Path, changes: Option<&Path>) {
     say(&format!("position {} at {}: {colours}", report.position.0, report.as_of.to_rfc3339()));
     let (messages, refused) = (grouped(report.messages), grouped(report.refused));
     say(&format!("{messages} messages taken, {refused} refused, {} changes told", grouped(report.changes)));
-    if let Some(changes) = changes {
+    if let Some(changes) = &to.changes {
         say(&format!("changes are in {}", changes.display()));
     }
     if report.refused > 0 {
-        say(&format!("refused messages are in {}", store.join(REJECTIONS).display()));
+        say(&format!("refused messages are in {}", to.store.join(REJECTIONS).display()));
     }
 }
 

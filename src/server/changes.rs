@@ -53,7 +53,7 @@ pub(super) async fn follow(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let Query(asked) = asked?;
-    let Some(path) = shared.setting.changes.clone() else {
+    let Some(path) = shared.changes.clone() else {
         return Err(Refusal::conflict("changes are told on standard output; run with a file of changes"));
     };
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
@@ -234,7 +234,7 @@ pub(super) async fn rejections(
     skipped: Result<Query<Skipped>, QueryRejection>,
 ) -> Result<Response, Refusal> {
     let Query(skipped) = skipped?;
-    let path = shared.setting.rejections.clone();
+    let path = shared.rejections.clone();
     let (send, receive) = mpsc::channel(PARTS_PENDING_MAX);
     let open = move || -> io::Result<(File, u64)> {
         let file = File::open(path)?;

@@ -6,14 +6,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 
-use super::Shared;
 use super::answer::{self, Refusal};
+use super::{Role, Shared};
 use crate::engine::City;
 use crate::explain::{self, Audience, Explanation, Language, Names, Words};
 use crate::gazetteer;
@@ -35,6 +36,7 @@ pub(super) struct Asked {
 /// `GET /v1/explain/{person}`: JSON, or the page as text for who accepts `text/plain`.
 pub(super) async fn explain(
     State(shared): State<Arc<Shared>>,
+    Extension(role): Extension<Role>,
     Path(person): Path<String>,
     asked: Result<Query<Asked>, QueryRejection>,
     headers: HeaderMap,
@@ -42,6 +44,9 @@ pub(super) async fn explain(
     let Query(asked) = asked?;
     let audience = match asked.audience.as_deref() {
         None | Some("person") => Audience::Person,
+        Some("official") if role == Role::App => {
+            return Err(Refusal::new(StatusCode::FORBIDDEN, "your role is told what the person concerned may see"));
+        }
         Some("official") => Audience::Official,
         Some(other) => return Err(Refusal::bad(format!("{other} is no audience; person and official are"))),
     };

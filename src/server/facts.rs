@@ -123,7 +123,7 @@ pub(super) async fn tick(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
     let body = body?;
-    if !shared.setting.ticks {
+    if !shared.ticks {
         return Err(Refusal::conflict("time moves by the clock on the wall; run with --clock feed"));
     }
     let tick: Option<Tick> = serde_json::from_slice(&body).ok();

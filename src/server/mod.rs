@@ -4,10 +4,11 @@
 //! whoever follows the changes reads the file of changes, at their own speed, so that nobody can make the engine wait or swell.
 //!
 //! Invariants: an answer that says a position is given when that position is on the disk and its changes are told; nothing here
-//! changes a fact; no address but the machine's own is listened on, because nobody is asked who they are.
+//! changes a fact; where nobody is asked who they are, no address but the machine's own is listened on.
 //!
 //! Cost: two threads, tokio's; nothing else in the engine is asynchronous.
 
+mod access;
 mod answer;
 mod changes;
 mod codes;
@@ -16,7 +17,7 @@ mod facts;
 mod metrics;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -26,7 +27,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post, put};
 use axum::{Router, middleware};
 use crossbeam_channel::{Receiver, Sender};
 use tokio::runtime::Runtime;
@@ -38,12 +39,19 @@ use crate::run::{Progress, Request};
 
 use answer::Refusal;
 
+pub use access::{Access, AccessError, Caller, Digest, Role};
+
 /// Longest time, in seconds, that answers under way have once a run ends.
 const STOP_SECONDS: u64 = 5;
 
+/// Where a run listens if nothing is said of it.
+pub const ADDRESS_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8620);
+
 /// What a server is told of its run.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Setting {
+    /// Who may call.
+    pub access: Access,
     /// The file of changes, if they are told in one.
     pub changes: Option<PathBuf>,
     /// The file of refused messages.
@@ -55,7 +63,12 @@ pub struct Setting {
 /// What handlers share.
 #[derive(Debug)]
 struct Shared {
-    setting: Setting,
+    /// The file of changes, if they are told in one.
+    changes: Option<PathBuf>,
+    /// The file of refused messages.
+    rejections: PathBuf,
+    /// Whether feeds move time.
+    ticks: bool,
     requests: Sender<Request>,
     is_ready: AtomicBool,
     progress: watch::Receiver<Progress>,
@@ -103,7 +116,9 @@ pub struct Server {
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     /// The address is not the machine's own.
-    #[error("{address} can be reached from elsewhere, and nobody is asked who they are: listen on 127.0.0.1 or [::1]")]
+    #[error(
+        "{address} can be reached from elsewhere, and no caller is named: listen on 127.0.0.1 or [::1], or name callers in sanma.toml"
+    )]
     Open {
         /// The address.
         address: SocketAddr,
@@ -118,15 +133,22 @@ pub enum ServerError {
     },
 }
 
+/// Whether an address may be listened on.
+///
+/// # Errors
+/// [`ServerError::Open`].
+pub fn check(address: SocketAddr, access: &Access) -> Result<(), ServerError> {
+    if access.is_open() && !address.ip().is_loopback() { Err(ServerError::Open { address }) } else { Ok(()) }
+}
+
 impl Server {
     /// Listens; what is asked comes out of the receiver. Until [`Self::ready`] everything but `/healthz` is refused.
     ///
     /// # Errors
     /// [`ServerError`].
     pub fn listen(address: SocketAddr, setting: Setting) -> Result<(Self, Receiver<Request>), ServerError> {
-        if !address.ip().is_loopback() {
-            return Err(ServerError::Open { address });
-        }
+        let Setting { access, changes, rejections, ticks } = setting;
+        check(address, &access)?;
         let failed = |cause| ServerError::Io { address, cause };
         let listener = TcpListener::bind(address).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
@@ -135,7 +157,9 @@ impl Server {
         let (progress, progress_told) = watch::channel(Progress::default());
         let (stop, stopped) = watch::channel(false);
         let shared = Arc::new(Shared {
-            setting,
+            changes,
+            rejections,
+            ticks,
             requests,
             is_ready: AtomicBool::new(false),
             progress: progress_told,
@@ -150,7 +174,7 @@ impl Server {
             tokio::net::TcpListener::from_std(listener).map_err(failed)?
         };
         let (over, done) = oneshot::channel();
-        let router = router(Arc::clone(&shared));
+        let router = router(Arc::clone(&shared), &Arc::new(access));
         runtime.spawn(async move {
             let mut stopped = stopped;
             let stop = async move { drop(stopped.wait_for(|&stop| stop).await) };
@@ -209,7 +233,7 @@ fn is_own(host: &str) -> bool {
     name == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-fn router(shared: Arc<Shared>) -> Router {
+fn router(shared: Arc<Shared>, access: &Arc<Access>) -> Router {
     let count = |shared: Arc<Shared>| {
         middleware::map_response(move |response: Response| {
             let class = usize::from(response.status().as_u16() / 100).min(5);
@@ -217,25 +241,32 @@ fn router(shared: Arc<Shared>) -> Router {
             async move { response }
         })
     };
-    Router::new()
-        .route("/v1/messages", post(facts::messages))
-        .route("/v1/facts/{table}", post(facts::rows))
-        .route("/v1/tick", post(facts::tick))
-        .route("/v1/rules", get(codes::rules).put(facts::enact))
-        .route("/v1/codes", get(codes::everybody))
-        .route("/v1/codes/{person}", get(codes::person))
-        .route("/v1/explain/{person}", get(explain::explain))
-        .route("/v1/changes", get(changes::follow))
-        .route("/v1/rejections", get(changes::rejections))
-        .route("/metrics", get(metrics::metrics))
+    let is_open = access.is_open();
+    // Whom a path is for, besides operators.
+    let of = |roles: &'static [Role], methods: MethodRouter<Arc<Shared>>| {
+        methods.route_layer(middleware::from_fn_with_state((Arc::clone(access), roles), access::admit))
+    };
+    let (sender, reader, follower) = (&[Role::Feed], &[Role::App, Role::Official], &[Role::App]);
+    let all = &[Role::App, Role::Feed, Role::Official];
+    let router = Router::new()
+        .route("/v1/messages", of(sender, post(facts::messages)))
+        .route("/v1/facts/{table}", of(sender, post(facts::rows)))
+        .route("/v1/tick", of(sender, post(facts::tick)))
+        .route("/v1/rules", of(all, get(codes::rules)).merge(of(&[], put(facts::enact))))
+        .route("/v1/codes", of(&[], get(codes::everybody)))
+        .route("/v1/codes/{person}", of(reader, get(codes::person)))
+        .route("/v1/explain/{person}", of(reader, get(explain::explain)))
+        .route("/v1/changes", of(follower, get(changes::follow)))
+        .route("/v1/rejections", of(sender, get(changes::rejections)))
+        .route("/metrics", of(&[], get(metrics::metrics)))
         .route("/healthz", get(|| async { "alive\n" }))
         .route("/readyz", get(metrics::ready))
         .fallback(|| async { Refusal::not_found("there is no such path") })
         .method_not_allowed_fallback(|| async { Refusal::not_allowed() })
-        .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
-        .layer(middleware::from_fn(refuse_pages))
-        .layer(count(Arc::clone(&shared)))
-        .with_state(shared)
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX));
+    // A page in a browser does not know a token.
+    let router = if is_open { router.layer(middleware::from_fn(refuse_pages)) } else { router };
+    router.layer(count(Arc::clone(&shared))).with_state(shared)
 }
 
 #[cfg(test)]
