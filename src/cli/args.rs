@@ -1,9 +1,9 @@
 //! What was typed: the command line's grammar and nothing else.
 
+#[cfg(feature = "live")]
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
@@ -291,6 +291,7 @@ pub(super) struct RunArgs {
 }
 
 /// Where HTTP is served.
+#[cfg(feature = "live")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Listen {
     /// Nowhere.
@@ -299,7 +300,8 @@ pub(super) enum Listen {
     At(SocketAddr),
 }
 
-impl FromStr for Listen {
+#[cfg(feature = "live")]
+impl std::str::FromStr for Listen {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {

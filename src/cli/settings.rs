@@ -3,7 +3,7 @@
 //! The one idea: a setting is a flag that stands in a file. The file is read into the flags that were not typed, so that a run knows
 //! flags only. Who may call has no flag.
 
-use std::io::{IsTerminal as _, Write};
+use std::io::Write;
 use std::num::{NonZeroU16, NonZeroU64};
 use std::path::{Path, PathBuf};
 
@@ -81,7 +81,14 @@ impl Plan {
         if let (None, Some(file)) = (&args.config, file) {
             say(&format!("settings are those of {}", file.display()));
         }
-        file.map_or_else(|| Ok(Settings::default()), read)?.under(args.clone())
+        let settings = file.map_or_else(|| Ok(Settings::default()), read)?;
+        #[cfg(feature = "live")]
+        let (settings, access) = settings.access()?;
+        Ok(Self {
+            args: settings.under(args.clone()),
+            #[cfg(feature = "live")]
+            access,
+        })
     }
 
     /// Where HTTP is served, if anywhere: without a feed, also if nothing is said of it.
@@ -101,16 +108,24 @@ fn is_fed() -> bool {
     use std::os::fd::AsFd as _;
     use std::os::unix::fs::FileTypeExt as _;
 
-    let stdin = std::io::stdin();
-    let kind = stdin.as_fd().try_clone_to_owned().and_then(|own| std::fs::File::from(own).metadata());
+    let kind = std::io::stdin().as_fd().try_clone_to_owned().and_then(|own| std::fs::File::from(own).metadata());
     kind.is_ok_and(|kind| {
         let kind = kind.file_type();
-        !stdin.is_terminal() && (kind.is_fifo() || kind.is_file() || kind.is_socket())
+        kind.is_fifo() || kind.is_file() || kind.is_socket()
     })
 }
 
 impl Settings {
-    fn under(self, mut args: RunArgs) -> Result<Plan, Failure> {
+    /// Takes out who may call.
+    #[cfg(feature = "live")]
+    fn access(mut self) -> Result<(Self, Access), Failure> {
+        let callers = std::mem::take(&mut self.http.callers);
+        let access = Access::new(callers, self.http.requests_per_second);
+        access.map(|access| (self, access)).map_err(|error| Failure::Usage(error.to_string()))
+    }
+
+    /// What was typed, and else what is set.
+    fn under(self, mut args: RunArgs) -> RunArgs {
         args.store = args.store.or(self.store);
         args.clock = args.clock.or(self.clock);
         args.segment_bytes = args.segment_bytes.or(self.segment_bytes);
@@ -126,12 +141,8 @@ impl Settings {
         #[cfg(feature = "live")]
         {
             args.listen = args.listen.or(self.http.listen);
-            let access = Access::new(self.http.callers, self.http.requests_per_second);
-            let access = access.map_err(|error| Failure::Usage(error.to_string()))?;
-            Ok(Plan { args, access })
         }
-        #[cfg(not(feature = "live"))]
-        Ok(Plan { args })
+        args
     }
 }
 
