@@ -50,6 +50,16 @@ pub const REQUESTS_PENDING_MAX: usize = 256;
 pub const REQUESTS_PER_GROUP_MAX: usize = 64;
 /// Longest body of a request, in bytes: what it says is one group of the journal.
 pub const REQUEST_BYTES_MAX: usize = 1 << 22;
+/// Most bytes of all buffers of an Arrow stream in a request, once unpacked: it takes no more room in the journal than the longest
+/// body of text.
+pub const STREAM_BYTES_MAX: u64 = REQUEST_BYTES_MAX as u64;
+/// Most rows of such a stream: a row of nulls has no bytes.
+pub const STREAM_ROWS_MAX: u64 = 1 << 17;
+/// How much of a body of text a row of such a stream is worth, its texts aside.
+pub const STREAM_ROW_BYTES: usize = REQUEST_BYTES_MAX >> 17;
+/// Most bytes of the texts of a record batch of such a stream, if all of its rows had the longest one: rows may share texts, and a
+/// refusal spells them out.
+pub const STREAM_TEXT_BYTES_MAX: usize = 1 << 26;
 /// Bytes of the journal that a byte of messages takes at most, those aside that are refused: ticks, of which each is a record.
 pub const JOURNAL_BYTES_PER_BYTE: usize = 4;
 /// Most names of columns of a table that are remembered because there is no such column.
@@ -110,4 +120,5 @@ const _: () = assert!(GENERATED_GROUP_ROWS.is_multiple_of(GENERATED_BATCH_ROWS))
 const _: () = assert!(CHECKPOINT_SEGMENTS_MIN <= CHECKPOINT_SEGMENTS_MAX);
 // Of the longest body as much is refused as is taken, and it still fits.
 const _: () = assert!(2 * JOURNAL_BYTES_PER_BYTE * REQUEST_BYTES_MAX <= JOURNAL_FRAME_BYTES_MAX / 2);
+const _: () = assert!(STREAM_ROW_BYTES as u64 * STREAM_ROWS_MAX == REQUEST_BYTES_MAX as u64);
 const _: () = assert!(FORECAST_DAYS_MAX > 2 * RETENTION_DAYS_MAX);

@@ -2,8 +2,15 @@
 //! lines do; and what a batch was written as is read back exactly, or not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
 
-use sanma::ingest::feed::{Batch, Event, Source, decode, lines};
+use arrow::array::{ArrayRef, DictionaryArray, Int32Array, NullArray, RecordBatch, StringArray, StringViewArray};
+use arrow::ipc::CompressionType;
+use arrow::ipc::reader::FileReader;
+use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
+use sanma::ingest::feed::{Batch, Event, Source, decode, decode_stream, lines};
 use sanma::ingest::{self, Unobserved};
 use sanma::intern::Tokens;
 use sanma::model::facts::Tables;
@@ -16,7 +23,7 @@ use crate::worlds::World;
 use crate::worlds::cells::{self, Cell};
 use crate::worlds::dirt::{Dirt, DirtyRow, dirt};
 use crate::worlds::draw::Draw;
-use crate::worlds::files::{Content, Sheet, Slot};
+use crate::worlds::files::{Content, Format, Shape, Sheet, Slot, write_with_dirt};
 use crate::worlds::text::ndjson;
 use crate::worlds::valid::first_fault;
 
@@ -320,6 +327,104 @@ fn debezium_says_what_plain_messages_say() {
             assert!(told(form) == plain, "seed {seed} {form:?}");
         }
     }
+}
+
+/// An Arrow file as a stream.
+fn stream_of(file: &Path, compression: Option<CompressionType>) -> Vec<u8> {
+    let reader = FileReader::try_new(File::open(file).expect("it was written"), None).expect("a file");
+    let options = IpcWriteOptions::default().try_with_compression(compression).expect("it is built in");
+    let schema = reader.schema();
+    let mut writer = StreamWriter::try_new_with_options(Vec::new(), &schema, options).expect("a schema");
+    for batch in reader {
+        writer.write(&batch.expect("a batch")).expect("room");
+    }
+    writer.into_inner().expect("an end")
+}
+
+#[test]
+fn a_stream_leaves_and_refuses_what_a_file_does() {
+    let source = Source { number: 0, name: "http" };
+    let (mut sound, mut damaged) = (0, 0);
+    for seed in worlds(30) {
+        let (dir, draw) = (empty_dir(), &mut Draw::new(seed, 26));
+        let world = World::random(seed);
+        let dirt: Vec<Dirt> = dirt(seed).into_iter().filter(Dirt::in_columns).collect();
+        write_with_dirt(&world, &dirt, dir.path(), &Shape::varied(Format::Arrow, seed));
+        let loaded = ingest::load(dir.path(), &Unobserved).expect("sound files");
+        let all = rows_of(&loaded.tables, [&loaded.persons, &loaded.places, &loaded.labels]);
+        for table in Table::ALL {
+            let what = format!("seed {seed}, {}", table.name());
+            let compression = draw.pick(&[None, Some(CompressionType::LZ4_FRAME), Some(CompressionType::ZSTD)]);
+            let bytes = stream_of(&dir.path().join(format!("{}.arrow", table.name())), compression);
+            let batch = decode_stream(source, table, &bytes).unwrap_or_else(|error| panic!("{what}: {error}"));
+            let mut rows = Rows::new();
+            apply(&mut rows, &batch, &what);
+            assert_comes_back(&batch, &what);
+            let of_table = all.iter().filter(|(of, _)| *of == table).map(|(of, row)| ((*of, id_of(row)), row.clone()));
+            assert!(rows == of_table.collect(), "{what}: rows");
+            let of_table = loaded.rejections.iter().filter(|rejection| rejection.table == Some(table)).map(refused);
+            let found: BTreeSet<Refused> = batch.rejections.iter().map(refused).collect();
+            assert_eq!(found, of_table.collect(), "{what}: rejections");
+            assert!(batch.rejections.iter().all(|rejection| rejection.source == "http"), "{what}");
+            for _ in 0..20 {
+                let mut bytes = bytes.clone();
+                let at = draw.below(bytes.len());
+                match draw.below(3) {
+                    0 => bytes.truncate(at),
+                    1 => bytes[at] = draw.next().to_le_bytes()[0],
+                    _ => bytes[at] ^= 1 << draw.below(8),
+                }
+                match decode_stream(source, table, &bytes) {
+                    Ok(batch) => {
+                        apply(&mut Rows::new(), &batch, &what);
+                        sound += 1;
+                    }
+                    Err(error) => {
+                        assert!(error.to_string().starts_with("the body"), "{what}: {error}");
+                        damaged += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(sound > 100 && damaged > 100, "{sound} {damaged}");
+}
+
+#[test]
+fn a_stream_that_says_much_in_few_bytes_is_refused() {
+    let stream = |columns: Vec<(&str, ArrayRef)>| {
+        let batch = RecordBatch::try_from_iter(columns).expect("columns of one length");
+        let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::ZSTD)).expect("built in");
+        let mut writer = StreamWriter::try_new_with_options(Vec::new(), &batch.schema(), options).expect("a schema");
+        writer.write(&batch).expect("room");
+        writer.into_inner().expect("an end")
+    };
+    let required = |rows: usize| -> Vec<(&str, ArrayRef)> {
+        let nothing = || Arc::new(NullArray::new(rows)) as ArrayRef;
+        let required = Table::Whitelist.columns().iter().filter(|column| !column.nullable);
+        required.map(|column| (column.name, nothing())).collect()
+    };
+    let texts = |rows: usize, bytes: usize| -> ArrayRef {
+        let text = "x".repeat(bytes);
+        Arc::new(StringViewArray::from(vec![text.as_str(); rows]))
+    };
+    let with = |mut columns: Vec<(&'static str, ArrayRef)>, reason: ArrayRef| {
+        columns.retain(|(name, _)| *name != "reason");
+        columns.push(("reason", reason));
+        columns
+    };
+    let told = |columns| {
+        let bytes = stream(columns);
+        assert!(bytes.len() < 1 << 16, "{}", bytes.len());
+        let source = Source { number: 0, name: "http" };
+        decode_stream(source, Table::Whitelist, &bytes).map(|batch| batch.messages).map_err(|error| error.to_string())
+    };
+    assert_eq!(told(required(9)), Ok(9));
+    assert!(told(required(1 << 20)).is_err_and(|error| error.contains("too many rows")));
+    let long = Arc::new(StringArray::from(vec!["x".repeat(6 << 20)]));
+    assert!(told(with(required(1), long)).is_err_and(|error| error.contains("once unpacked")));
+    let shared = DictionaryArray::new(Int32Array::from(vec![0; 5000]), texts(1, 1 << 20));
+    assert!(told(with(required(5000), Arc::new(shared))).is_err_and(|error| error.contains("5000 rows with texts of")));
 }
 
 /// Bytes are no batch, or one of which every promise holds.

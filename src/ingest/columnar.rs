@@ -4,11 +4,11 @@
 //! not once a row; everything else is one typed pass a column.
 
 use std::fs::File;
-use std::io::{BufReader, Read as _, Seek as _};
+use std::io::{BufReader, Cursor, Read as _, Seek as _};
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray as _, PrimitiveArray, RecordBatch, types};
+use arrow::array::{AnyDictionaryArray, Array, ArrayRef, AsArray as _, PrimitiveArray, RecordBatch, types};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::error::ArrowError;
 use arrow::ipc::reader::{FileReader, StreamReader};
@@ -20,7 +20,7 @@ use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use super::cells::{Cells, Chunk, Fault, Interners, Values, check_enumeration, check_uint};
 use super::error::{IngestError, Place};
 use super::guard::guarded;
-use super::ipc;
+use super::ipc::{self, Bounds};
 use super::layout::SourceFile;
 use super::row_json::row_json;
 use super::{Part, Sources};
@@ -109,7 +109,7 @@ pub(super) fn plan_arrow(file: &SourceFile) -> Result<(Vec<Task>, Vec<String>), 
     let is_file = is_arrow_file(file)?;
     let handle = File::open(&file.path).map_err(|cause| io(file, cause))?;
     let check = if is_file { ipc::check_file } else { ipc::check_stream };
-    check(handle, bytes).map_err(|(place, detail)| corrupt(file, place, detail))?;
+    check(handle, bytes, Bounds::FILE).map_err(|(place, detail)| corrupt(file, place, detail))?;
     if !is_file {
         let reader = guarded(|| StreamReader::try_new(open(file)?, None))
             .map_err(|detail| corrupt(file, Place::Whole, detail))?;
@@ -202,6 +202,52 @@ pub(super) fn run<C: Decode>(
             drain(file, source, reader, 0, 0, sources)
         }
     }
+}
+
+/// Rows of one table in a stream in memory, with the names of columns that are none of the table's. What is refused of the rows
+/// is at the most `text_bytes_max` times the table's columns.
+pub(super) fn take_stream<C: Decode>(
+    file: &SourceFile,
+    source: u32,
+    bytes: &[u8],
+    (bounds, text_bytes_max): (Bounds, usize),
+    interners: &Interners,
+) -> Result<(Part<C>, Vec<String>), IngestError> {
+    ipc::check_stream(Cursor::new(bytes), bytes.len() as u64, bounds)
+        .map_err(|(place, detail)| corrupt(file, place, detail))?;
+    let reader = guarded(|| StreamReader::try_new(Cursor::new(bytes), None));
+    let mut batches = reader.map_err(|detail| corrupt(file, Place::Whole, detail))?;
+    let extra = check_schema(file, &batches.schema(), Place::Batch(0))?;
+    let (mut part, mut first_row) = (Part::default(), 0);
+    let mut decoder = Decoder::new(file.table, source, interners);
+    for number in 0.. {
+        let place = Place::Batch(number);
+        let batch = guarded(|| batches.next().transpose()).map_err(|detail| corrupt(file, place, detail))?;
+        let Some(batch) = batch else { break };
+        let columns = file.table.columns().iter().filter_map(|column| batch.column_by_name(column.name));
+        let longest = columns.map(longest_text).max().unwrap_or(0);
+        if longest.saturating_mul(batch.num_rows()) > text_bytes_max {
+            return Err(corrupt(file, place, format!("{} rows with texts of {longest} bytes", batch.num_rows())));
+        }
+        take_batch(&mut decoder, &batch, file, first_row, &mut part);
+        first_row += batch.num_rows() as u64;
+    }
+    Ok((part, extra))
+}
+
+/// Length of the longest text in an array.
+fn longest_text(array: &ArrayRef) -> usize {
+    let array = array.as_any_dictionary_opt().map_or(array, AnyDictionaryArray::values);
+    match array.data_type() {
+        DataType::Utf8 => longest(array.as_string::<i32>().iter()),
+        DataType::LargeUtf8 => longest(array.as_string::<i64>().iter()),
+        DataType::Utf8View => longest(array.as_string_view().iter()),
+        _ => 0,
+    }
+}
+
+fn longest<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> usize {
+    texts.flatten().map(str::len).max().unwrap_or(0)
 }
 
 fn run_batches<C: Decode>(

@@ -29,7 +29,7 @@ pub enum Request {
 pub struct Say {
     /// What they say.
     pub events: Vec<Event>,
-    /// How long they were.
+    /// How long they were, as text or at least a quarter of what they are in the journal.
     pub bytes: usize,
     /// A name for them, and how long they are: of messages under a name that has been taken before, nothing is taken again.
     pub key: Option<Offset>,

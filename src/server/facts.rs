@@ -15,10 +15,13 @@ use super::Shared;
 use super::answer::{self, Refusal};
 use crate::engine::Offset;
 use crate::ingest::feed::{self, Event, Source};
+use crate::limits::STREAM_ROW_BYTES;
 use crate::model::{Table, Timestamp};
 use crate::rules::{Catalog, RuleSet};
 use crate::run::{NotTaken, Receipt, Request, Say};
 
+/// What a body of Arrow calls itself.
+const ARROW_STREAM: &str = "application/vnd.apache.arrow.stream";
 /// Longest key of a request that may be sent again.
 const KEY_BYTES_MAX: usize = 64;
 
@@ -30,10 +33,10 @@ pub(super) async fn messages(
 ) -> Result<Response, Refusal> {
     let body = body?;
     check_type(&headers)?;
-    say(&shared, &headers, body, |source, body| feed::decode(source, feed::lines(body, 1))).await
+    say(&shared, &headers, body, |source, body| Ok((feed::decode(source, feed::lines(body, 1)), body.len()))).await
 }
 
-/// `POST /v1/facts/{table}`: NDJSON, a row a line, which is put in the place of the one with its id.
+/// `POST /v1/facts/{table}`: NDJSON, a row a line, or an Arrow IPC stream; each is put in the place of the one with its id.
 pub(super) async fn rows(
     State(shared): State<Arc<Shared>>,
     Path(table): Path<String>,
@@ -42,23 +45,43 @@ pub(super) async fn rows(
 ) -> Result<Response, Refusal> {
     let body = body?;
     let table = Table::parse(&table).ok_or_else(|| Refusal::not_found("there is no such table"))?;
+    if kind_of(&headers) == Some(ARROW_STREAM) {
+        let decode = move |source: Source<'_>, body: &[u8]| {
+            let batch = feed::decode_stream(source, table, body).map_err(|error| Refusal::bad(error.to_string()))?;
+            // What was packed is longer than it came.
+            let names = [&batch.persons, &batch.places, &batch.labels];
+            let names = names.map(|names| (0..names.len()).map(|index| names.get(index).len()).sum::<usize>());
+            let bytes = names.iter().sum::<usize>() + batch.messages * STREAM_ROW_BYTES;
+            Ok((vec![Event::Facts(batch)], bytes))
+        };
+        return say(&shared, &headers, body, decode).await;
+    }
     check_type(&headers)?;
-    let decode = move |source: Source<'_>, body: &[u8]| -> Vec<Event> {
-        feed::decode_rows(source, table, feed::lines(body, 1)).map(Event::Facts).into_iter().collect()
+    let decode = move |source: Source<'_>, body: &[u8]| {
+        let events = feed::decode_rows(source, table, feed::lines(body, 1)).map(Event::Facts).into_iter().collect();
+        Ok((events, body.len()))
     };
     say(&shared, &headers, body, decode).await
 }
 
-/// Only text is taken, whatever it calls itself.
+/// What a body calls itself.
+fn kind_of(headers: &HeaderMap) -> Option<&str> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.map(|kind| kind.split(';').next().unwrap_or_default().trim())
+}
+
+/// Messages are text, whatever it calls itself.
 fn check_type(headers: &HeaderMap) -> Result<(), Refusal> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("application/x-ndjson");
-    let kind = kind.split(';').next().unwrap_or_default().trim();
+    let kind = kind_of(headers).unwrap_or("application/x-ndjson");
     // The last one is what curl says when it is told nothing.
     let known = ["application/x-ndjson", "application/json", "text/plain", "application/x-www-form-urlencoded"];
     if known.contains(&kind) {
         return Ok(());
     }
-    Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("{kind} is not taken: send application/x-ndjson")))
+    Err(Refusal::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        format!("{kind} is not taken: send application/x-ndjson, or rows of a table as {ARROW_STREAM}"),
+    ))
 }
 
 /// The name under which messages count once, however often they are sent.
@@ -74,15 +97,15 @@ async fn say(
     shared: &Arc<Shared>,
     headers: &HeaderMap,
     body: Bytes,
-    decode: impl FnOnce(Source<'_>, &[u8]) -> Vec<Event> + Send + 'static,
+    decode: impl FnOnce(Source<'_>, &[u8]) -> Result<(Vec<Event>, usize), Refusal> + Send + 'static,
 ) -> Result<Response, Refusal> {
     let key = key_of(headers, &body)?;
     let (tell, told) = oneshot::channel();
     let request = move || {
         let name = key.as_ref().map_or("http", |key| &key.source);
-        let events = decode(Source { number: 0, name }, &body);
+        let (events, bytes) = decode(Source { number: 0, name }, &body)?;
         let reply = Box::new(move |answer| drop(tell.send(answer)));
-        Request::Say(Say { events, bytes: body.len(), key, reply })
+        Ok(Request::Say(Say { events, bytes, key, reply }))
     };
     shared.ask(request).await?;
     match told.await {
@@ -129,7 +152,7 @@ pub(super) async fn tick(
     let tick: Option<Tick> = serde_json::from_slice(&body).ok();
     let at = tick.and_then(|tick| Timestamp::parse_rfc3339(&tick.as_of));
     let at = at.ok_or_else(|| Refusal::bad("a tick is {\"as_of\": \"2020-02-12T12:00:00+08:00\"}"))?;
-    let decode = move |_: Source<'_>, _: &[u8]| vec![Event::Tick(at)];
+    let decode = move |_: Source<'_>, _: &[u8]| Ok((vec![Event::Tick(at)], 0));
     say(&shared, &HeaderMap::new(), body, decode).await
 }
 
@@ -159,7 +182,7 @@ pub(super) async fn enact(
     let name = rules.program.name.clone();
     let (tell, told) = oneshot::channel();
     let reply = Box::new(move |receipt| drop(tell.send(receipt)));
-    shared.ask(move || Request::Enact(Box::new(rules), reply)).await?;
+    shared.ask(move || Ok(Request::Enact(Box::new(rules), reply))).await?;
     let receipt: Receipt = told.await.map_err(|_| Refusal::gone())?;
     Ok(answer::json(&json!({
         "position": receipt.position.0,

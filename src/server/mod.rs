@@ -80,13 +80,16 @@ struct Shared {
 
 impl Shared {
     /// Hands a request to the writer, behind those that wait.
-    async fn ask(self: &Arc<Self>, request: impl FnOnce() -> Request + Send + 'static) -> Result<(), Refusal> {
+    async fn ask(
+        self: &Arc<Self>,
+        request: impl FnOnce() -> Result<Request, Refusal> + Send + 'static,
+    ) -> Result<(), Refusal> {
         if !self.is_ready.load(Ordering::Acquire) {
             return Err(Refusal::unready());
         }
         let requests = self.requests.clone();
-        let sent = tokio::task::spawn_blocking(move || requests.send(request()).is_ok()).await;
-        if sent.unwrap_or(false) { Ok(()) } else { Err(Refusal::gone()) }
+        let send = move || requests.send(request()?).map_err(|_| Refusal::gone());
+        tokio::task::spawn_blocking(send).await.unwrap_or_else(|_| Err(Refusal::gone()))
     }
 
     /// Has a look at the city.
@@ -96,7 +99,7 @@ impl Shared {
     ) -> Result<T, Refusal> {
         let (tell, told) = oneshot::channel();
         let look = move |city: &mut City| drop(tell.send(look(city)));
-        self.ask(move || Request::Look(Box::new(look))).await?;
+        self.ask(move || Ok(Request::Look(Box::new(look)))).await?;
         told.await.map_err(|_| Refusal::gone())
     }
 }

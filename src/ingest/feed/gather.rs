@@ -9,9 +9,14 @@ use std::mem::take;
 use super::message::Wrong;
 use super::{Batch, Source};
 use crate::ingest::cells::{Chunk, Interners};
+use crate::ingest::columnar::take_stream;
+use crate::ingest::error::IngestError;
+use crate::ingest::ipc::Bounds;
+use crate::ingest::layout::{Format, SourceFile};
 use crate::ingest::objects::{Objects, take_objects};
 use crate::ingest::rows::Decode;
 use crate::ingest::{malformed, name_all};
+use crate::limits::{STREAM_BYTES_MAX, STREAM_ROWS_MAX, STREAM_TEXT_BYTES_MAX};
 use crate::model::facts::{
     Cases, Checkins, Contacts, Declarations, Findings, Quarantines, Reviews, RiskAreas, Stays, Tests, Whitelist,
 };
@@ -123,6 +128,54 @@ fn settle<C: Decode>(sent: &Sent<'_>, source: Source<'_>, interners: &Interners,
     *C::of_mut(&mut batch.upserts) = part.rows;
     batch.deletes.extend(gone.into_iter().map(|id| (C::TABLE, id)));
     batch.rejections.append(&mut part.rejections);
+}
+
+/// By table.
+const SETTLE_STREAM: [SettleStream; Table::ALL.len()] = [
+    settle_stream::<Declarations>,
+    settle_stream::<Checkins>,
+    settle_stream::<Cases>,
+    settle_stream::<Quarantines>,
+    settle_stream::<Contacts>,
+    settle_stream::<Stays>,
+    settle_stream::<RiskAreas>,
+    settle_stream::<Tests>,
+    settle_stream::<Whitelist>,
+    settle_stream::<Findings>,
+    settle_stream::<Reviews>,
+];
+
+type SettleStream = fn(&SourceFile, u32, &[u8], &Interners, &mut Batch) -> Result<(), IngestError>;
+
+/// The batch of a stream of record batches of one table.
+pub(super) fn of_stream(source: Source<'_>, table: Table, bytes: &[u8]) -> Result<Batch, IngestError> {
+    let name = source.name.to_owned();
+    let file = SourceFile { table, path: "the body".into(), name, format: Format::Arrow };
+    let (mut batch, interners) = (Batch::default(), Interners::default());
+    SETTLE_STREAM[table as usize](&file, source.number, bytes, &interners, &mut batch)?;
+    (batch.persons, batch.places, batch.labels) = name_all(interners, &mut batch.upserts);
+    Ok(batch)
+}
+
+fn settle_stream<C: Decode>(
+    file: &SourceFile,
+    source: u32,
+    bytes: &[u8],
+    interners: &Interners,
+    batch: &mut Batch,
+) -> Result<(), IngestError> {
+    let bounds = Bounds { buffer: STREAM_BYTES_MAX, buffers: STREAM_BYTES_MAX, rows: STREAM_ROWS_MAX };
+    let bounds = (bounds, STREAM_TEXT_BYTES_MAX);
+    let (mut part, extra) = take_stream::<C>(file, source, bytes, bounds, interners)?;
+    if !extra.is_empty() {
+        batch.unknown.insert(C::TABLE, extra.into_iter().collect());
+    }
+    batch.messages = part.rows.len() + part.rejections.len();
+    let orders: Vec<Order> = (0..).take(part.rows.len()).collect();
+    last_words(&mut part.rows, &orders, &[]);
+    *C::of_mut(&mut batch.upserts) = part.rows;
+    batch.rejections = part.rejections;
+    Ok(())
 }
 
 /// The id of each delete that has one, with its place.

@@ -23,6 +23,7 @@ pub use codec::BatchError;
 use gather::Gather;
 use message::{Message, parse};
 
+use super::IngestError;
 use crate::limits::FEED_MESSAGE_BYTES_MAX;
 use crate::model::{Table, Timestamp};
 
@@ -99,6 +100,15 @@ pub fn decode_rows<'a>(
         }
     }
     gather.end().map(Box::new)
+}
+
+/// Decodes an Arrow IPC stream of rows of one table, which are numbered from 0: all of them are sent, none is deleted.
+///
+/// # Errors
+/// [`IngestError`], for the stream as a whole: bytes that are none, columns that are missing or of another type, more than the limits
+/// say. A row that is wrong is refused, as one in a file.
+pub fn decode_stream(source: Source<'_>, table: Table, bytes: &[u8]) -> Result<Box<Batch>, IngestError> {
+    gather::of_stream(source, table, bytes).map(Box::new)
 }
 
 /// The lines of a block of text, of which the first has this number.

@@ -102,7 +102,7 @@ pub(super) fn read_arrow(path: &Path) -> Result<Vec<Piece>, IngestError> {
     let whole = |detail: String| corrupt(path, Place::Whole, detail);
     let file = open(path)?;
     let bytes = file.metadata().map_err(|cause| io(path, cause))?.len();
-    ipc::check_file(open(path)?, bytes).map_err(|(place, detail)| corrupt(path, place, detail))?;
+    ipc::check_file(open(path)?, bytes, ipc::Bounds::FILE).map_err(|(place, detail)| corrupt(path, place, detail))?;
     let reader = guarded(|| FileReader::try_new(BufReader::new(file), None)).map_err(whole)?;
     check_columns(&reader.schema()).map_err(whole)?;
     let batches = reader.num_batches();
