@@ -10,6 +10,8 @@ mod cli;
 mod compare;
 mod feed;
 mod follow;
+#[cfg(feature = "live")]
+mod forms;
 mod golden;
 mod loading;
 mod outputs;

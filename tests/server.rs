@@ -17,14 +17,14 @@ use crate::run::{applied, codes, done, long_feed, run};
 const SANMA: &str = env!("CARGO_BIN_EXE_sanma");
 
 /// A run that serves HTTP.
-struct Served {
+pub struct Served {
     child: Child,
     address: String,
     stderr: BufReader<std::process::ChildStderr>,
 }
 
 impl Served {
-    fn start(store: &Path, more: &[&str]) -> Self {
+    pub fn start(store: &Path, more: &[&str]) -> Self {
         let mut command = Command::new(SANMA);
         command.args(["run", "--clock", "feed", "--as-of", "2020-02-11", "--listen", "127.0.0.1:0", "--store"]);
         Self::of(command.arg(store).args(more))
@@ -44,7 +44,7 @@ impl Served {
         served
     }
 
-    fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         Answer::read(&mut BufReader::new(self.send(method, path, headers, body))).expect("an answer")
     }
 
@@ -62,21 +62,21 @@ impl Served {
         stream
     }
 
-    fn get(&self, path: &str) -> Answer {
+    pub fn get(&self, path: &str) -> Answer {
         self.ask("GET", path, &[], b"")
     }
 
-    fn post(&self, path: &str, body: &str) -> Answer {
+    pub fn post(&self, path: &str, body: &str) -> Answer {
         self.ask("POST", path, &[], body.as_bytes())
     }
 
     /// Time comes to where what the tests declare is true.
-    fn tick(&self) {
+    pub fn tick(&self) {
         assert_eq!(self.post("/v1/tick", r#"{"as_of": "2020-02-11T04:00:00Z"}"#).status, 200);
     }
 
     /// Ends it as Ctrl-C does. Gives what it said.
-    fn stop(mut self) -> String {
+    pub fn stop(mut self) -> String {
         let pid = self.child.id().to_string();
         done(Command::new("kill").args(["-INT", &pid]));
         let mut said = String::new();
@@ -98,10 +98,10 @@ impl Drop for Served {
     }
 }
 
-struct Answer {
-    status: u16,
-    headers: BTreeMap<String, String>,
-    body: Vec<u8>,
+pub struct Answer {
+    pub status: u16,
+    pub headers: BTreeMap<String, String>,
+    pub body: Vec<u8>,
 }
 
 impl Answer {
@@ -133,11 +133,11 @@ impl Answer {
         Some(Self { status, headers, body: Vec::new() })
     }
 
-    fn text(&self) -> &str {
+    pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).expect("UTF-8")
     }
 
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("JSON: {}", self.text()))
     }
 }
@@ -153,16 +153,16 @@ fn read_chunk(stream: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {
     Some(chunk)
 }
 
-fn declaration(id: u64, person: &str) -> Value {
+pub fn declaration(id: u64, person: &str) -> Value {
     json!({"id": id, "person": person, "declared_at": "2020-02-11T01:00:00Z", "doc_type": "other", "residence": 330_106,
         "fever": false, "dyspnea": false, "respiratory": false, "contact_with_case": false, "visited_key_area": false})
 }
 
-fn declared(id: u64, person: &str) -> String {
+pub fn declared(id: u64, person: &str) -> String {
     format!("{}\n", json!({"table": "declarations", "op": "upsert", "row": declaration(id, person)}))
 }
 
-fn case(op: &str, id: u64, person: &str) -> String {
+pub fn case(op: &str, id: u64, person: &str) -> String {
     let row = json!({"id": id, "person": person, "kind": "confirmed", "reported_at": "2020-02-11T02:00:00Z"});
     format!("{}\n", json!({"table": "cases", "op": op, "row": row}))
 }

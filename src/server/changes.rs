@@ -3,6 +3,7 @@
 //! The one idea: the file of changes is the buffer. A subscriber is a reader of it that waits at the end for more, so it may be as
 //! slow as it likes, go away, and come back at any position.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -21,8 +22,11 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::Shared;
 use super::answer::{Refusal, accepts};
+use super::form::{self, Carrier, Form, Wanted};
+use crate::engine::City;
+use crate::evaluate;
 use crate::limits::{SUBSCRIBER_BYTES, SUBSCRIBER_SILENCE_SECONDS};
-use crate::model::{ClosedEnum as _, Colour};
+use crate::model::{ClosedEnum as _, Colour, PersonId, Region};
 use crate::sinks;
 
 /// Parts of an answer that wait for whoever reads it.
@@ -37,16 +41,42 @@ pub(super) struct Asked {
     follow: Option<bool>,
     /// Only changes to this colour.
     colour: Option<String>,
+    /// Only changes of who lives there: a street, district, city or province.
+    district: Option<u32>,
+    /// plain, or debezium.
+    format: Option<String>,
 }
 
-/// What is read of a line.
-#[derive(Deserialize)]
-struct Line {
-    position: u64,
-    after: Option<String>,
+impl Asked {
+    /// In what the changes are told, by what is accepted, and which of them.
+    fn form(&self, headers: &HeaderMap) -> Result<Form, Refusal> {
+        let is_debezium = match self.format.as_deref() {
+            None | Some("plain") => false,
+            Some("debezium") => true,
+            Some(other) => return Err(Refusal::bad(format!("{other} is no format; plain and debezium are"))),
+        };
+        if let Some(colour) = self.colour.as_deref().filter(|colour| !Colour::NAMES.contains(colour)) {
+            return Err(Refusal::bad(format!("{colour} is no colour")));
+        }
+        let region = self.district.map(|code| {
+            Region::new(code).ok_or_else(|| Refusal::bad(format!("{code} is no division; one has 6 or 9 digits")))
+        });
+        let carrier = if accepts(headers, "application/vnd.apache.arrow.stream") {
+            if is_debezium {
+                return Err(Refusal::bad("Debezium's envelope is JSON: accept events or lines"));
+            }
+            Carrier::arrow().map_err(|error| of_file(&error))?
+        } else if accepts(headers, "application/x-ndjson") {
+            Carrier::Lines
+        } else {
+            Carrier::Events
+        };
+        let wanted = Wanted { colour: self.colour.clone(), region: region.transpose()? };
+        Ok(Form { carrier, is_debezium, wanted, last: None })
+    }
 }
 
-/// `GET /v1/changes`: server-sent events, or lines for who accepts `application/x-ndjson`.
+/// `GET /v1/changes`: server-sent events, or lines or an Arrow stream for who accepts those.
 pub(super) async fn follow(
     State(shared): State<Arc<Shared>>,
     asked: Result<Query<Asked>, QueryRejection>,
@@ -62,10 +92,7 @@ pub(super) async fn follow(
         Some(Err(_)) => return Err(Refusal::bad("a Last-Event-ID is a position")),
         None => asked.from,
     };
-    if let Some(colour) = asked.colour.as_deref().filter(|colour| !Colour::NAMES.contains(colour)) {
-        return Err(Refusal::bad(format!("{colour} is no colour")));
-    }
-    let is_plain = accepts(&headers, "application/x-ndjson");
+    let form = asked.form(&headers)?;
     if !shared.is_ready.load(std::sync::atomic::Ordering::Acquire) {
         return Err(Refusal::unready());
     }
@@ -77,14 +104,9 @@ pub(super) async fn follow(
     let end = shared.progress.borrow().changes_bytes;
     let opened = tokio::task::spawn_blocking(move || open(end)).await;
     let (file, begin) = opened.map_err(io::Error::other).and_then(|opened| opened).map_err(|error| of_file(&error))?;
+    let kind = form.carrier.name();
     let (send, receive) = mpsc::channel(PARTS_PENDING_MAX);
-    let subscriber = Subscriber {
-        file: Arc::new(file),
-        begin,
-        follows: asked.follow.unwrap_or(true),
-        form: Form { is_plain, colour: asked.colour, last: None },
-        send,
-    };
+    let subscriber = Subscriber { file: Arc::new(file), begin, follows: asked.follow.unwrap_or(true), form, send };
     let Ok(permit) = Arc::clone(&shared).acquire() else {
         return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too many follow the changes already"));
     };
@@ -93,7 +115,6 @@ pub(super) async fn follow(
         drop(subscriber.run(&shared).await);
         drop(permit);
     });
-    let kind = if is_plain { "application/x-ndjson" } else { "text/event-stream" };
     let head = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-store")];
     Ok((head, Body::from_stream(ReceiverStream::new(receive))).into_response())
 }
@@ -127,39 +148,63 @@ struct Subscriber {
 }
 
 impl Subscriber {
-    async fn run(mut self, shared: &Shared) -> Result<(), mpsc::error::SendError<io::Result<Bytes>>> {
+    async fn run(mut self, shared: &Arc<Shared>) -> Result<(), mpsc::error::SendError<io::Result<Bytes>>> {
         let (mut progress, mut stop) = (shared.progress.clone(), shared.stop.clone());
         let silence = Duration::from_secs(SUBSCRIBER_SILENCE_SECONDS);
         loop {
             let end = progress.borrow_and_update().changes_bytes;
             while self.begin < end && !*stop.borrow() {
-                let (file, part) = (Arc::clone(&self.file), self.begin..end);
-                let read = tokio::task::spawn_blocking(move || read_lines(&file, part)).await;
-                let lines = match read.map_err(io::Error::other).and_then(|read| read) {
-                    Ok(lines) => lines,
+                match self.next(shared, end).await {
+                    Ok(told) if told.is_empty() => {}
+                    Ok(told) => self.send.send(Ok(told.into())).await?,
                     Err(error) => return self.send.send(Err(error)).await,
-                };
-                self.begin += lines.len() as u64;
-                let told = self.form.tell(&lines, self.begin == end);
-                if !told.is_empty() {
-                    self.send.send(Ok(told.into())).await?;
                 }
             }
             if !self.follows || *stop.borrow() {
-                return Ok(());
+                return self.send.send(self.form.end().map(Bytes::from)).await;
             }
             tokio::select! {
                 changed = progress.changed() => if changed.is_err() { return Ok(()) },
                 _ = stop.changed() => return Ok(()),
                 () = self.send.closed() => return Ok(()),
                 () = tokio::time::sleep(silence) => {
-                    if !self.form.is_plain {
+                    if matches!(self.form.carrier, Carrier::Events) {
                         self.send.send(Ok(Bytes::from_static(b": nothing has changed\n\n"))).await?;
                     }
                 }
             }
         }
     }
+
+    /// Reads lines, and says them.
+    async fn next(&mut self, shared: &Arc<Shared>, end: u64) -> io::Result<Vec<u8>> {
+        let (file, part) = (Arc::clone(&self.file), self.begin..end);
+        let bytes = tokio::task::spawn_blocking(move || read_lines(&file, part)).await.map_err(io::Error::other)??;
+        let lines = form::parse(&bytes);
+        let elsewhere = match self.form.wanted.region {
+            Some(region) => {
+                let persons: HashSet<String> = lines.iter().map(|(_, told)| told.person.to_string()).collect();
+                let look = shared.look(move |city| who_lives_elsewhere(city, region, persons)).await;
+                look.map_err(|_| io::Error::other("the run has ended"))?
+            }
+            None => HashSet::new(),
+        };
+        self.begin += bytes.len() as u64;
+        self.form.tell(lines, &elsewhere, self.begin == end)
+    }
+}
+
+/// Those of some persons who live outside of a region. Whose declaration does not stand any more lives nowhere, and is told of to all.
+fn who_lives_elsewhere(city: &City, region: Region, mut persons: HashSet<String>) -> HashSet<String> {
+    let Some(program) = city.program() else { return HashSet::new() };
+    let facts = city.facts();
+    persons.retain(|token| {
+        let person = facts.names.persons.find(token).map(PersonId);
+        let standing = |person| evaluate::standing_declaration(facts, program, person, city.as_of());
+        let lives = person.and_then(standing).map(|row| facts.declarations.residence[row]);
+        lives.is_some_and(|lives| !std::iter::successors(Some(lives), |part| part.parent()).any(|part| part == region))
+    });
+    persons
 }
 
 /// Whole lines from the begin of some bytes of a file, at least one.
@@ -176,49 +221,6 @@ fn read_lines(file: &File, part: Range<u64>) -> io::Result<Vec<u8>> {
         }
     }
     Ok(bytes)
-}
-
-/// How lines are told.
-struct Form {
-    is_plain: bool,
-    colour: Option<String>,
-    /// The last line, as an event: its id is told with it once it is known to be the last of its position.
-    last: Option<(u64, Vec<u8>)>,
-}
-
-impl Form {
-    /// Tells lines. At the end of what has been told so far positions are whole.
-    fn tell(&mut self, lines: &[u8], is_end: bool) -> Vec<u8> {
-        let mut told = Vec::new();
-        for bytes in lines.split_inclusive(|&byte| byte == b'\n') {
-            let Ok(line) = serde_json::from_slice::<Line>(bytes) else { continue };
-            self.pass_on(Some(line.position), &mut told);
-            let is_asked = self.colour.as_deref().is_none_or(|colour| line.after.as_deref() == Some(colour));
-            let event = match (is_asked, self.is_plain) {
-                (false, _) => Vec::new(),
-                (true, true) => bytes.to_vec(),
-                (true, false) => [b"data: ", bytes.trim_ascii_end(), b"\n"].concat(),
-            };
-            self.last = Some((line.position, event));
-        }
-        if is_end {
-            self.pass_on(None, &mut told);
-        }
-        told
-    }
-
-    /// Tells the last line, now that the position of the next one is known.
-    fn pass_on(&mut self, next: Option<u64>, told: &mut Vec<u8>) {
-        let Some((position, event)) = self.last.take() else { return };
-        told.extend_from_slice(&event);
-        let is_last = next != Some(position);
-        if !self.is_plain && (is_last || !event.is_empty()) {
-            if is_last {
-                told.extend_from_slice(format!("id: {position}\n").as_bytes());
-            }
-            told.push(b'\n');
-        }
-    }
 }
 
 /// What is asked of the rejections.

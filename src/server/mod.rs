@@ -14,6 +14,7 @@ mod changes;
 mod codes;
 mod explain;
 mod facts;
+mod form;
 mod metrics;
 
 use std::io;

@@ -23,7 +23,7 @@ use crate::model::{ClosedEnum, Code, PersonId, Rejection, RuleMask, Table, Times
 use crate::rules::Program;
 
 /// The columns by the schema's names; dictionaries stay such.
-fn batch(schema: &SchemaRef, columns: Vec<ArrayRef>) -> RecordBatch {
+pub(super) fn batch(schema: &SchemaRef, columns: Vec<ArrayRef>) -> RecordBatch {
     let fields = schema.fields().iter().zip(&columns);
     let typed =
         |(field, column): (&Arc<Field>, &ArrayRef)| field.as_ref().clone().with_data_type(column.data_type().clone());
@@ -31,13 +31,13 @@ fn batch(schema: &SchemaRef, columns: Vec<ArrayRef>) -> RecordBatch {
     RecordBatch::try_new(Arc::new(schema), columns).expect("columns are built by the schema")
 }
 
-fn texts<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
+pub(super) fn texts<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
     let mut builder = StringBuilder::new();
     values.for_each(|value| builder.append_option(value));
     Arc::new(builder.finish())
 }
 
-fn text_lists<'a, L: Iterator<Item = &'a str>>(lists: impl Iterator<Item = L>) -> ArrayRef {
+pub(super) fn text_lists<'a, L: Iterator<Item = &'a str>>(lists: impl Iterator<Item = L>) -> ArrayRef {
     let field = Field::new("item", DataType::Utf8, false);
     let mut builder = ListBuilder::new(StringBuilder::new()).with_field(field);
     for list in lists {
@@ -76,7 +76,7 @@ fn rule_lists(program: &Program, masks: impl Iterator<Item = RuleMask>) -> Array
     Arc::new(ListArray::new(Arc::new(field), OffsetBuffer::new(ends.into()), Arc::new(items), None))
 }
 
-fn instants(values: impl Iterator<Item = Timestamp>) -> ArrayRef {
+pub(super) fn instants(values: impl Iterator<Item = Timestamp>) -> ArrayRef {
     let values = values.map(|value| value.finite().map(|finite| finite.0));
     Arc::new(values.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
 }

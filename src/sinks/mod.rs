@@ -13,6 +13,7 @@ mod format;
 mod parquet;
 mod staged;
 mod tables;
+mod told;
 
 pub use appended::{Appended, Mark, begin_after};
 pub use batches::{change_batches, code_batches, rejection_batches};
@@ -21,3 +22,4 @@ pub use format::{OutputFormat, write_batches};
 pub use parquet::{RowGroup, write_row_groups};
 pub use staged::{SinkError, Staged, commit};
 pub use tables::{RowNames, table_batch, table_ids, table_properties};
+pub use told::{Told, told_batch};
