@@ -48,6 +48,8 @@ pub const FEED_BLOCKS_PENDING_MAX: usize = 4;
 pub const REQUESTS_PENDING_MAX: usize = 256;
 /// Most requests whose messages are journalled with one sync.
 pub const REQUESTS_PER_GROUP_MAX: usize = 64;
+/// How often a copy of a store is begun anew because the run dropped what was being copied.
+pub const COPY_TRIES_MAX: u32 = 10;
 /// Longest body of a request, in bytes: what it says is one group of the journal.
 pub const REQUEST_BYTES_MAX: usize = 1 << 22;
 /// Most bytes of all buffers of an Arrow stream in a request, once unpacked: it takes no more room in the journal than the longest

@@ -196,3 +196,50 @@ fn a_journal_that_is_dumped_is_a_feed_and_a_compacted_one_is_empty() {
     let refused = journal("dump", &store).args(["--from", "1"]).output().expect("it runs");
     assert!(String::from_utf8_lossy(&refused.stderr).contains("is not in the journal any more"));
 }
+
+#[test]
+fn a_backup_of_a_run_that_goes_on_is_a_store_that_goes_on() {
+    let dir = empty_dir();
+    let (store, feed) = (dir.path().join("store"), dir.path().join("feed.ndjson"));
+    long_feed(&feed);
+    let copy = |command: &str, from: [&str; 2], paths: [&Path; 2]| {
+        let mut sanma = Command::new(SANMA);
+        sanma.arg(command).arg(from[0]).arg(paths[0]).arg(from[1]).arg(paths[1]);
+        sanma.output().expect("it runs")
+    };
+    let mut child = run(&store, &feed).args(SMALL).stderr(std::process::Stdio::null()).spawn().expect("it runs");
+    while !store.join("journal").is_dir() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    let (mut backups, mut running) = (Vec::new(), true);
+    while running || backups.len() < 3 {
+        running = child.try_wait().expect("a child").is_none();
+        let backup = dir.path().join(format!("backup-{}", backups.len()));
+        let output = copy("backup", ["--store", "--to"], [&store, &backup]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        backups.push((backup, running));
+    }
+    child.wait().expect("it ended");
+    let during = backups.iter().filter(|(_, running)| *running).count();
+    assert!(during > 1, "{during} of {} while it ran", backups.len());
+    let at_end = |store: &Path| {
+        let codes = codes_after(store, &feed);
+        assert_eq!(applied(&store.join("changes.ndjson")), codes);
+        let verified = done(Command::new(SANMA).args(["verify", "--store"]).arg(store));
+        assert!(String::from_utf8_lossy(&verified.stdout).contains("are those of a full recompute"));
+        (codes, fs::read(store.join("rejections.ndjson")).expect("lines"))
+    };
+    let whole = at_end(&store);
+    for (number, (backup, _)) in backups.iter().enumerate().step_by(backups.len().div_ceil(12)) {
+        let restored = dir.path().join(format!("restored-{number}"));
+        let output = copy("restore", ["--from", "--store"], [backup, &restored]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(at_end(&restored) == whole, "backup {number}");
+    }
+    let (first, _) = &backups[0];
+    assert_eq!(copy("backup", ["--store", "--to"], [&store, first]).status.code(), Some(2), "it is there already");
+    let nowhere = dir.path().join("nowhere");
+    assert_eq!(copy("backup", ["--store", "--to"], [&nowhere, &dir.path().join("x")]).status.code(), Some(2));
+    let left = names(dir.path());
+    assert!(left.iter().all(|name| !name.starts_with('.') && name != "x"), "{left:?}");
+}

@@ -56,6 +56,24 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: JournalCommand,
     },
+    /// Copy a store, also one that is in use, to a folder that is not there yet
+    Backup {
+        /// The store
+        #[arg(long, value_name = "DIR", default_value = STORE)]
+        store: PathBuf,
+        /// The folder
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
+    /// Make a store of a backup
+    Restore {
+        /// The backup
+        #[arg(long, value_name = "DIR")]
+        from: PathBuf,
+        /// The store, which is not there yet
+        #[arg(long, value_name = "DIR", default_value = STORE)]
+        store: PathBuf,
+    },
     /// Look at the settings of a run: check, example
     Config {
         /// What to do

@@ -1,6 +1,7 @@
-//! `sanma journal`: what a store's files are and say.
+//! `sanma journal`, `sanma backup` and `sanma restore`: what a store's files are and say, and copies of them.
 
 use std::io::Write;
+use std::path::Path;
 
 use super::args::{ClockArg, JournalCommand};
 use super::progress::Progress;
@@ -76,4 +77,22 @@ pub(super) fn run(command: &JournalCommand, out: &mut (dyn Write + Send)) -> Res
             Ok(())
         }
     }
+}
+
+/// Copies a store. A backup is one.
+///
+/// # Errors
+/// [`Failure`]; a folder that is there is a usage error.
+pub(super) fn copy(store: &Path, into: &Path, out: &mut dyn Write) -> Result<(), Failure> {
+    check_is_store(store)?;
+    if into.exists() {
+        return Err(Failure::Usage(format!("{} is there already", into.display())));
+    }
+    let copied = run::copy::copy(store, into)?;
+    let (position, bytes) = (copied.position.0, grouped(copied.bytes));
+    writeln!(out, "{} holds the store to position {position}: {bytes} bytes, every checksum read", into.display())?;
+    if !copied.has_changes {
+        say("the file of changes is not in the store and was not copied: a new one begins with everybody's code");
+    }
+    Ok(())
 }

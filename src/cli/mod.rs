@@ -138,6 +138,8 @@ fn dispatch(command: &Command, styled: bool, out: &mut (dyn Write + Send)) -> Re
         Command::Generate(args) => generate::run(args, out),
         Command::Run(args) => run::run(args, out),
         Command::Verify(args) => run::verify(args, out),
+        Command::Backup { store, to } => journal::copy(store, to, out),
+        Command::Restore { from, store } => journal::copy(from, store, out),
         Command::Config { command } => settings::run(command, out),
         Command::Journal { command } => journal::run(command, out),
         Command::Rules { command } => match rules::run(command, config::now(), styled, out) {

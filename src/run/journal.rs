@@ -42,6 +42,8 @@ pub struct Checked {
     pub records: u64,
     /// Rows put in and taken out by them.
     pub rows: u64,
+    /// Rows and messages refused up to the last one.
+    pub refused: u64,
     /// What opening it mended.
     pub recovery: Recovery,
 }
@@ -52,8 +54,9 @@ pub struct Checked {
 /// The first damage.
 pub fn check(store: &Path) -> Result<Checked, RunError> {
     let (journal, recovery) = open(store)?;
-    let checkpoint = Checkpoint::newest(store)?.map_or(Position(0), |found| found.position());
-    let mut checked = Checked { checkpoint, last: journal.last(), recovery, ..Checked::default() };
+    let newest = Checkpoint::newest(store)?;
+    let (checkpoint, refused) = newest.map_or((Position(0), 0), |found| (found.position(), found.standing().refused));
+    let mut checked = Checked { checkpoint, last: journal.last(), refused, recovery, ..Checked::default() };
     if journal.last() < checkpoint {
         return Err(EngineError::Behind { last: journal.last(), position: checkpoint }.into());
     }
@@ -61,8 +64,11 @@ pub fn check(store: &Path) -> Result<Checked, RunError> {
     if first > checkpoint.next() {
         return Err(JournalError::Dropped { position: checkpoint.next().0, first: first.0 }.into());
     }
-    each_record(&journal, first, |_, record| {
+    each_record(&journal, first, |position, record| {
         checked.records += 1;
+        if position > checkpoint {
+            checked.refused += memchr::memchr_iter(b'\n', &record.refused).count() as u64;
+        }
         if let Word::Facts(batch) = record.word {
             checked.rows += (batch.upserts.rows() + batch.deletes.len()) as u64;
         }

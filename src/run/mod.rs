@@ -14,6 +14,7 @@
 //! Invariants: a message counts once, however often the run is ended and by what, if its feed is a file; a change is told in the
 //! file of changes once; the clock is the caller's.
 
+pub mod copy;
 mod feeds;
 pub mod journal;
 mod outlets;

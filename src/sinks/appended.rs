@@ -175,6 +175,14 @@ pub fn begin_after(file: &File, lines: Range<u64>, position: u64) -> io::Result<
     Ok(low)
 }
 
+/// Length of the whole lines within the first bytes of a file.
+///
+/// # Errors
+/// What the system says.
+pub fn whole_lines(file: &File, length: u64) -> io::Result<u64> {
+    previous_end(file, length)
+}
+
 /// The end of the last whole line within the first bytes of a file.
 fn previous_end(file: &File, length: u64) -> io::Result<u64> {
     let mut chunk = [0; 4096];

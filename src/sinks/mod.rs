@@ -15,7 +15,7 @@ mod staged;
 mod tables;
 mod told;
 
-pub use appended::{Appended, Mark, begin_after};
+pub use appended::{Appended, Mark, begin_after, whole_lines};
 pub use batches::{change_batches, code_batches, rejection_batches};
 pub use destination::Destination;
 pub use format::{OutputFormat, write_batches};
