@@ -45,8 +45,10 @@ pub fn copy(store: &Path, into: &Path) -> Result<Copied, RunError> {
         let unfinished = tempfile::Builder::new().prefix(".copy-").tempdir_in(parent).map_err(at(parent))?;
         match copy_once(store, unfinished.path()) {
             Ok(copied) => {
-                let dir = unfinished.keep();
-                fs::rename(&dir, into).and_then(|()| sync(parent)).map_err(at(into))?;
+                fs::rename(unfinished.path(), into).map_err(at(into))?;
+                // It has another name now, and stays.
+                let _ = unfinished.keep();
+                sync(parent).map_err(at(parent))?;
                 return Ok(copied);
             }
             Err(Gone::Dropped) if tries < COPY_TRIES_MAX => tries += 1,
