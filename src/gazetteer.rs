@@ -48,6 +48,11 @@ pub fn name_zh(region: Region) -> Option<String> {
     Some(path.concat())
 }
 
+/// Every region in the lists, in no order.
+pub fn regions() -> impl Iterator<Item = Region> {
+    NAMES.keys().copied()
+}
+
 /// The English name of a region: a country's own, else the Chinese one.
 #[must_use]
 pub fn name_en(region: Region) -> Option<String> {

@@ -12,6 +12,7 @@
 //!             |                                 =
 //!             |            |
 //!             |            +-- cache: the same columns, next night
+//!             |            +-- query: the same columns as tables of SQL, and what evaluate, explain and whatif say of them
 //!             +------- the same rows -------> explain -> a page for a person
 //!
 //!  feeds -> ingest::feed -> journal -> facts that change -> evaluate::Current -> changes -> sinks -> a file that grows
@@ -41,6 +42,9 @@
 //! | [`generate`] | a believable city of any size, from a seed | `model`, `sinks` | the same bytes for a seed; holds no facts |
 //! | [`compare`] | two published files, and what changed | `diff`, `ingest`, `sinks` | nothing is written before both are read |
 //! | [`whatif`] | rules and listings not in force, and what they would change | `diff`, `evaluate`, `facts`, `rules` | as a full run over edited tables says |
+//! | [`spelt`] | the names of facts and regions, for a page | `explain`, `facts`, `gazetteer` | nothing is looked up elsewhere |
+//! | `workdays` | which days are worked on | `model` | a day that no list names is a weekday or not |
+//! | `query` | questions in SQL (feature `sql`) | `evaluate`, `explain`, `facts`, `sinks`, `whatif` and what they use | changes nothing; a question sees one snapshot |
 //! | [`nightly`] | the job on one screen | all above but `explain` and `generate` | nothing is written before all is read |
 //! | [`run`] | the live run on one screen | all above but `cache`, `diff`, `explain`, `generate`, `nightly` | a message counts once, a change is told once |
 //! | `server` | HTTP for a run: facts in, changes, codes and reasons out | `engine`, `evaluate`, `explain`, `ingest`, `rules`, `run`, `sinks` | changes nothing by itself; an answer is given when it is durable and told |
@@ -73,6 +77,7 @@
 //! | standing declaration | the last accepted one; without it a person has no code |
 //! | trigger | the instant from which a cause counts |
 //! | volatile | of a person: time alone may change the code otherwise than by one end of a rule |
+//! | snapshot | facts that stand still, with their rules and instant, of which questions are asked |
 //! | window | when a case (or an exposed person) infects |
 
 pub mod cache;
@@ -92,9 +97,14 @@ pub mod journal;
 pub mod limits;
 pub mod model;
 pub mod nightly;
+#[cfg(feature = "sql")]
+pub mod query;
 pub mod rules;
 pub mod run;
 #[cfg(feature = "live")]
 pub mod server;
 pub mod sinks;
+pub mod spelt;
 pub mod whatif;
+#[cfg(feature = "sql")]
+pub mod workdays;

@@ -113,6 +113,21 @@ pub const GENERATED_BATCH_ROWS: usize = if cfg!(test) { 1 << 11 } else { 1 << 16
 pub const GENERATED_PEOPLE_MAX: u32 = 1_000_000_000;
 /// Most days of a generated city.
 pub const GENERATED_DAYS_MAX: u32 = 366;
+/// Rows of a table that a query takes or passes over together; few in tests, so that small tables have several.
+pub const QUERY_ZONE_ROWS: usize = if cfg!(test) { 1 << 8 } else { 1 << 16 };
+/// A query takes the rows that an index names if they are at most one in so many: to fetch a row by itself costs some ten times of
+/// what a pass over the columns costs it.
+pub const QUERY_INDEX_SHARE: usize = 16;
+/// Most instants besides the snapshot's own whose codes are kept for further queries.
+pub const QUERY_INSTANTS_KEPT_MAX: usize = 4;
+/// Most rows of a table that is shown: its columns are as wide as the widest of them, so all are held.
+pub const SHOWN_ROWS_MAX: usize = 100_000;
+/// Most rows that the prompt shows of an answer.
+pub const PROMPT_ROWS_MAX: usize = 1_000;
+/// Longest time until a query notices Ctrl-C, in milliseconds.
+pub const SIGNAL_MILLIS_MAX: u64 = 50;
+/// Furthest degree of contacts that can be asked for: beyond it nearly everybody has met everybody.
+pub const QUERY_DEGREE_MAX: i64 = 3;
 
 const _: () = assert!(TEXT_BLOCK_BYTES <= TEXT_LINE_BYTES_MAX);
 const _: () = assert!(FEED_MESSAGE_BYTES_MAX <= TEXT_LINE_BYTES_MAX);

@@ -10,19 +10,15 @@ use std::iter::zip;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use serde_json::{Map, Value, json};
 
 use crate::cache::{self, Ready, Served};
 use crate::diff::{self, Change, Fresh, Tally};
 use crate::evaluate::{self, Codes};
 use crate::facts::Facts;
 use crate::ingest::{IngestError, Observer, Published};
-use crate::model::facts::TableColumns as _;
 use crate::model::published::ReasonLists;
 use crate::model::schema::{codes_schema, rejections_schema};
-use crate::model::{
-    Admission, ClosedEnum, Code, Colour, Reason, Region, RegionId, Rejection, Symptom, Table, Timestamp,
-};
+use crate::model::{ClosedEnum, Code, Colour, Reason, Region, RegionId, Rejection, Table, Timestamp};
 use crate::rules::Program;
 use crate::sinks::{self, Destination, OutputFormat, SinkError, Staged};
 
@@ -154,7 +150,7 @@ pub fn run(job: &Job<'_>, watcher: &dyn Watcher) -> Result<Report, JobError> {
     let codes = evaluate::recompute(&facts, job.program, job.as_of);
 
     watcher.phase(Phase::Summary);
-    rejections.extend(refused_modifications(&facts, &sources, job));
+    rejections.extend(sinks::refused_declarations(&facts, job.program, job.as_of, &sources));
     rejections.par_sort_by(|left, right| place_of(left).cmp(&place_of(right)));
     summarise(&facts, job, &codes, &rejections, &mut report);
     if watcher.interrupted() {
@@ -195,45 +191,6 @@ fn refuse_invalid(job: &Job<'_>, watcher: &dyn Watcher, rejections: &[Rejection]
     let file = job.destination().path_of("rejections");
     sinks::commit(vec![stage_rejections(job, watcher, rejections)?])?;
     Err(JobError::Strict { rows: rejections.len(), file })
-}
-
-/// Declarations over the limit of modifications, as rejections.
-fn refused_modifications(facts: &Facts, sources: &[String], job: &Job<'_>) -> Vec<Rejection> {
-    let rejection = |row: usize| {
-        let declaration = facts.declarations.row(row);
-        Rejection {
-            table: Some(Table::Declarations),
-            id: Some(declaration.id),
-            reason: Reason::ModificationLimit,
-            column: None,
-            row: declaration_json(facts, row).to_string(),
-            source: sources[declaration.origin.source as usize].clone(),
-            offset: u64::from(declaration.origin.offset),
-        }
-    };
-    evaluate::refused_declarations(facts, job.program, job.as_of).into_par_iter().map(rejection).collect()
-}
-
-/// A declaration as it came, by the contract's columns.
-fn declaration_json(facts: &Facts, row: usize) -> Value {
-    let declaration = facts.declarations.row(row);
-    let mut object = Map::new();
-    let mut put = |name: &str, value: Value| object.insert(name.to_owned(), value);
-    put("id", declaration.id.into());
-    put("person", facts.names.person(declaration.person).into());
-    put("declared_at", declaration.declared_at.to_rfc3339().into());
-    put("doc_type", declaration.doc_type.name().into());
-    put("residence", declaration.residence.code().into());
-    put("came_from", declaration.came_from.map(Region::code).into());
-    put("arrived_at", declaration.arrived_at.map(Timestamp::to_rfc3339).into());
-    for &symptom in Symptom::ALL {
-        put(symptom.name(), declaration.symptoms.contains(symptom).into());
-    }
-    for &admission in Admission::ALL {
-        put(admission.name(), declaration.admissions.contains(admission).into());
-    }
-    put("enterprise", declaration.enterprise.map(|label| json!(facts.names.label(label))).into());
-    Value::Object(object)
 }
 
 fn summarise(facts: &Facts, job: &Job<'_>, codes: &Codes, rejections: &[Rejection], report: &mut Report) {

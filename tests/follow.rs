@@ -190,7 +190,7 @@ impl Follower {
         let names = &self.live.facts().names;
         let official = Audience::Official;
         let live = names.persons.find(token).map(PersonId).and_then(|person| {
-            let around = self.live.around(person, looks_through);
+            let around = self.live.facts().around(person, looks_through);
             explain::explain(&around, program, person, at, official, &Spelt(names))
         });
         let full = index(&world.persons).map(PersonId).and_then(|person| {

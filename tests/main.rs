@@ -19,6 +19,10 @@ mod retention;
 mod run;
 #[cfg(feature = "live")]
 mod server;
+#[cfg(feature = "sql")]
+mod sql;
+#[cfg(feature = "sql")]
+mod sql_files;
 mod tidy;
 mod whatif;
 mod worlds;

@@ -42,6 +42,26 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "sinks",
         ],
     ),
+    ("spelt", &["explain", "facts", "gazetteer", "model"]),
+    ("workdays", &["model"]),
+    (
+        "query",
+        &[
+            "diff",
+            "evaluate",
+            "explain",
+            "facts",
+            "gazetteer",
+            "intern",
+            "limits",
+            "model",
+            "rules",
+            "sinks",
+            "spelt",
+            "whatif",
+            "workdays",
+        ],
+    ),
     ("nightly", &["cache", "diff", "evaluate", "facts", "ingest", "model", "rules", "sinks"]),
 ];
 

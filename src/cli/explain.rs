@@ -7,13 +7,13 @@ use super::config::Setting;
 use super::progress::Progress;
 use super::{Failure, say};
 use crate::cache::{self, Ready};
-use crate::explain::{self, Audience, Language, Names, Words};
+use crate::explain::{self, Audience, Language};
 use crate::facts;
-use crate::gazetteer;
 use crate::ingest::{self, IngestError, Loaded};
 use crate::model::facts::Tables;
-use crate::model::{LabelId, PersonId, PlaceId, Region};
+use crate::model::PersonId;
 use crate::nightly::JobError;
+use crate::spelt::Spelt;
 
 /// Loads the facts and prints the explanation.
 ///
@@ -32,7 +32,7 @@ pub(super) fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<(), Failure
         AudienceArg::Person => Audience::Person,
         AudienceArg::Official => Audience::Official,
     };
-    let names = Spelt(names);
+    let names = Spelt(&names);
     let page = explain::explain(&tables, &setting.program, person, setting.as_of, audience, &names);
     let Some(page) = page else {
         let as_of = setting.as_of.to_rfc3339_at(setting.program.utc_offset);
@@ -80,26 +80,4 @@ fn load(question: &Question, progress: &Progress) -> Result<Known, IngestError> 
         say(&format!("warning: {rejected} invalid rows are left out; recompute lists them"));
     }
     Ok(known)
-}
-
-/// The names of the facts, with those of regions.
-struct Spelt(facts::Names);
-
-impl Names for Spelt {
-    fn person(&self, person: PersonId) -> &str {
-        self.0.person(person)
-    }
-
-    fn place(&self, place: PlaceId) -> &str {
-        self.0.place(place)
-    }
-
-    fn label(&self, label: LabelId) -> &str {
-        self.0.label(label)
-    }
-
-    fn region(&self, region: Region) -> Words {
-        let [zh, en] = gazetteer::with_code(region);
-        Words { zh, en }
-    }
 }

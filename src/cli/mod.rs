@@ -2,6 +2,8 @@
 //!
 //! Invariant: nobody imports `cli`; only here are clocks read, and lines printed.
 
+#[cfg(feature = "sql")]
+mod answer;
 mod args;
 mod config;
 mod diff;
@@ -9,10 +11,14 @@ mod explain;
 mod generate;
 mod journal;
 mod progress;
+#[cfg(feature = "sql")]
+mod prompt;
 mod recompute;
 pub mod rules;
 mod run;
 mod settings;
+#[cfg(feature = "sql")]
+mod sql;
 mod summary;
 mod whatif;
 
@@ -130,7 +136,13 @@ fn dispatch(command: &Command, styled: bool, out: &mut (dyn Write + Send)) -> Re
     ) {
         progress::catch_interrupts();
     }
+    #[cfg(feature = "sql")]
+    if matches!(command, Command::Sql(_)) {
+        progress::catch_interrupts();
+    }
     match command {
+        #[cfg(feature = "sql")]
+        Command::Sql(args) => sql::run(args, out),
         Command::Recompute(args) => recompute::run(args, out),
         Command::Diff(args) => diff::run(args, out),
         Command::Explain(args) => explain::run(args, out),

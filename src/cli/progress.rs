@@ -41,6 +41,12 @@ pub(super) fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }
 
+/// Takes it that Ctrl-C was meant for what has ended by now.
+#[cfg(feature = "sql")]
+pub(super) fn forget_interrupt() {
+    INTERRUPTED.store(false, Ordering::SeqCst);
+}
+
 /// Watches a job for a person.
 pub(super) struct Progress {
     shown: Shown,

@@ -84,6 +84,12 @@ impl City {
         self.live.facts()
     }
 
+    /// All facts, as if they had just been loaded.
+    #[must_use]
+    pub fn into_tables(self) -> (Tables, Names) {
+        self.live.into_tables()
+    }
+
     /// Number of rows in a table.
     #[must_use]
     pub fn rows_of(&self, table: Table) -> usize {
@@ -107,7 +113,7 @@ impl City {
     #[must_use]
     pub fn around(&self, person: PersonId) -> Option<Tables> {
         let looks_through = |rule: &Rule| matches!(rule.cause, Cause::SecondContact { .. });
-        Some(self.live.around(person, self.program()?.rules.iter().any(looks_through)))
+        Some(self.facts().around(person, self.program()?.rules.iter().any(looks_through)))
     }
 
     /// Everybody's code, unless records were absorbed only.

@@ -75,6 +75,22 @@ impl Codes {
         self.tasks.iter().enumerate().flat_map(|(number, task)| task.iter(number))
     }
 
+    /// How many tasks the persons are cut into: a task has [`PEOPLE_PER_TASK`] of them.
+    #[must_use]
+    pub const fn tasks(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// The codes of a task's people. Panics if there is no such task.
+    pub fn of_task(&self, task: usize) -> impl Iterator<Item = (PersonId, Code)> {
+        self.tasks[task].iter(task)
+    }
+
+    /// Those of them that are not [`Code::PLAIN`]. Cost: a bit a person, and a visit to those. Panics if there is no such task.
+    pub fn marked_of_task(&self, task: usize) -> impl Iterator<Item = (PersonId, Code)> {
+        self.tasks[task].marked(task)
+    }
+
     /// All codes in parallel, a task's people at once.
     #[must_use = "iterators do nothing by themselves"]
     pub fn par_iter(&self) -> impl ParallelIterator<Item = (PersonId, Code)> {
@@ -138,6 +154,14 @@ impl TaskCodes {
     fn iter(&self, number: usize) -> impl Iterator<Item = (PersonId, Code)> {
         let first = number * PEOPLE_PER_TASK;
         (0..PEOPLE_PER_TASK).filter_map(move |place| Some((person_id(first + place), self.of(place)?)))
+    }
+
+    /// The codes of those marked, of the task with this number.
+    fn marked(&self, number: usize) -> impl Iterator<Item = (PersonId, Code)> {
+        let first = number * PEOPLE_PER_TASK;
+        let words = self.marked.iter().enumerate();
+        let places = words.flat_map(|(at, &word)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| at * 64 + bit));
+        places.zip(&self.codes).map(move |(place, &code)| (person_id(first + place), code))
     }
 
     fn of(&self, place: usize) -> Option<Code> {

@@ -8,16 +8,16 @@
 
 use std::collections::BTreeSet;
 
-use super::LiveFacts;
+use super::Facts;
 use crate::model::facts::{TableColumns, Tables};
 use crate::model::{PersonId, PlaceId};
 
-impl LiveFacts {
+impl Facts {
     /// The rows that can matter for a person, and with `through_others` those that can through whoever the person met.
     /// Rows are in the order of their ids. Reviews are left out: no rule reads them.
     #[must_use]
     pub fn around(&self, person: PersonId, through_others: bool) -> Tables {
-        let facts = self.facts();
+        let facts = self;
         let met = &facts.neighbours[facts.contacts_of.range(person.index())];
         let mut circle = BTreeSet::from([person]);
         circle.extend(met.iter().filter(|_| through_others));
@@ -44,7 +44,7 @@ impl LiveFacts {
 
     /// All contacts of the person, and those of the circle with cases.
     fn contacts_around(&self, person: PersonId, circle: &BTreeSet<PersonId>) -> BTreeSet<usize> {
-        let facts = self.facts();
+        let facts = self;
         let of = |&one: &PersonId| {
             let ends = facts.contacts_of.range(one.index());
             let ends = ends.filter(move |&end| one == person || facts.cases_of.contains(facts.neighbours[end].index()));
@@ -55,7 +55,7 @@ impl LiveFacts {
 
     /// All stays of the person, those of the circle at places where cases stayed, and those of cases at places of the circle.
     fn stays_around(&self, person: PersonId, circle: &BTreeSet<PersonId>) -> BTreeSet<usize> {
-        let facts = self.facts();
+        let facts = self;
         let at_cases = |row: usize| facts.stays.place[row].filter(|place| facts.case_stays_of.contains(place.index()));
         let of_circle = || circle.iter().flat_map(|&one| facts.stays_of.range(one.index()).map(move |row| (one, row)));
         let places: BTreeSet<PlaceId> = of_circle().filter_map(|(_, row)| at_cases(row)).collect();

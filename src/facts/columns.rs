@@ -5,6 +5,8 @@
 //!
 //! Invariant: what [`Facts::of_columns`] gives is as [`Facts::new`] left it, if the visitor gives back what it was shown.
 
+use std::convert::Infallible;
+
 use super::Facts;
 use crate::model::Flat;
 use crate::model::facts::TableColumns as _;
@@ -65,6 +67,12 @@ impl Facts {
         Ok(())
     }
 
+    /// Lets copies of these facts share their columns: a copy costs next to nothing from then on, and whoever changes one copies
+    /// the column first.
+    pub fn share(&mut self) {
+        let Ok(()) = self.visit(&mut Share);
+    }
+
     /// Facts of the columns that a visitor gives; `None` if those do not belong together.
     ///
     /// # Errors
@@ -112,6 +120,18 @@ impl Facts {
             && self.neighbours.len() == 2 * self.contacts.len()
             && self.contact_rows.len() == self.neighbours.len()
             && self.stay_region.len() == self.stays.len()
+    }
+}
+
+/// Lets each column be shared.
+struct Share;
+
+impl Visitor for Share {
+    type Error = Infallible;
+
+    fn column<T: Element>(&mut self, _name: &str, column: &mut Flat<T>) -> Result<(), Infallible> {
+        column.share();
+        Ok(())
     }
 }
 

@@ -226,6 +226,11 @@ impl LiveFacts {
         &self.facts
     }
 
+    /// The facts as they stand, and nothing of what it takes to change them.
+    pub(super) fn into_facts(self) -> Facts {
+        self.facts
+    }
+
     /// Number of rows in a table.
     #[must_use]
     pub fn rows_of(&self, table: Table) -> usize {

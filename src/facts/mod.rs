@@ -22,6 +22,7 @@ mod keys;
 mod live;
 mod meetings;
 mod regions;
+mod standing;
 
 pub use bitmap::{Bitmap, insert_bit};
 pub use forget::Over;
@@ -75,7 +76,9 @@ impl Names {
 }
 
 /// All facts, in the order of persons, with their indexes. Fields are public to the evaluators; nobody changes them.
-#[derive(Debug, Default)]
+///
+/// A copy shares all columns if they are [`Facts::share`]d, else it is a copy of everything.
+#[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// Names behind the ids.
     pub names: Names,

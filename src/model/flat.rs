@@ -1,4 +1,5 @@
-//! Values of one type back to back: in memory of their own while they are loaded, in a mapped file when they come from a cache.
+//! Values of one type back to back: in memory of their own while they are loaded; in a mapped file when they come from a cache;
+//! in memory that several share once they are handed round.
 //!
 //! The one idea: a [`Flat`] keeps the begin and the number of its values beside whoever owns them, so that reading one is the
 //! same load whoever that is; and what may lie in a file is an [`Element`], whose bits are looked at once, when the file is
@@ -12,8 +13,10 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::panic::RefUnwindSafe;
 use std::ptr::NonNull;
 use std::slice;
+use std::sync::Arc;
 
 use arrow::buffer::Buffer;
 use rayon::prelude::*;
@@ -150,8 +153,15 @@ pub struct Flat<T> {
 
 enum Owner<T> {
     Memory(Vec<T>),
-    Mapped(Buffer),
+    /// Memory that others may read too, or a mapped file.
+    Shared(Buffer),
 }
+
+/// Values that a buffer keeps in memory.
+struct Kept<T>(#[expect(dead_code, reason = "it is there to be dropped")] Vec<T>);
+
+// Nothing is changed through it, so that a panic leaves nothing half done.
+impl<T> RefUnwindSafe for Kept<T> {}
 
 // SAFETY: what `start` points to is owned by `owner`, and is only written through a unique reference to the whole.
 unsafe impl<T: Send> Send for Flat<T> {}
@@ -174,15 +184,15 @@ impl<T> Deref for Flat<T> {
     }
 }
 
-/// Values in a file are copied before they are changed.
+/// Values that are not in memory of their own are copied before they are changed.
 impl<T: Element> DerefMut for Flat<T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        if matches!(self.owner, Owner::Mapped(_)) {
+        if matches!(self.owner, Owner::Shared(_)) {
             self.edit(|_| ());
         }
         match &mut self.owner {
             Owner::Memory(values) => values,
-            Owner::Mapped(_) => unreachable!("they are in memory now"),
+            Owner::Shared(_) => unreachable!("they are in memory now"),
         }
     }
 }
@@ -212,7 +222,7 @@ impl<T: Element> Flat<T> {
         if !all_values {
             return Err(Misfit::Value);
         }
-        Ok(Self { start: start.cast(), len, owner: Owner::Mapped(bytes) })
+        Ok(Self { start: start.cast(), len, owner: Owner::Shared(bytes) })
     }
 
     /// The values' bytes, as [`Self::mapped`] takes them.
@@ -222,7 +232,27 @@ impl<T: Element> Flat<T> {
         unsafe { slice::from_raw_parts(self.start.cast().as_ptr(), self.len * size_of::<T>()) }
     }
 
-    /// Changes the values as a vector. Cost: a copy if they are in a file.
+    /// Lets copies of these values share their memory, until one of them is changed. Cost: none to speak of.
+    pub fn share(&mut self) {
+        let Owner::Memory(values) = &mut self.owner else { return };
+        let kept = Arc::new(Kept(std::mem::take(values)));
+        let bytes = self.len * size_of::<T>();
+        // SAFETY: `start` and `len` are those of the vector, whose memory does not move with it and is not changed while `kept`
+        // has it; an `Element` has no padding, so each of its bytes is set.
+        let buffer = unsafe { Buffer::from_custom_allocation(self.start.cast(), bytes, kept) };
+        self.owner = Owner::Shared(buffer);
+    }
+
+    /// The values' bytes as a buffer. Cost: a copy unless they are shared or in a file.
+    #[must_use]
+    pub fn buffer(&self) -> Buffer {
+        match &self.owner {
+            Owner::Memory(_) => Buffer::from(self.bytes()),
+            Owner::Shared(bytes) => bytes.clone(),
+        }
+    }
+
+    /// Changes the values as a vector. Cost: a copy if they are not in memory of their own.
     pub fn edit<R>(&mut self, change: impl FnOnce(&mut Vec<T>) -> R) -> R {
         let mut values = std::mem::take(self).into_vec();
         let result = change(&mut values);
@@ -230,17 +260,17 @@ impl<T: Element> Flat<T> {
         result
     }
 
-    /// Adds a value at the end. Cost: a copy of all if they are in a file.
+    /// Adds a value at the end. Cost: a copy of all if they are not in memory of their own.
     pub fn push(&mut self, value: T) {
         self.edit(|values| values.push(value));
     }
 
-    /// The values as a vector. Cost: a copy if they are in a file.
+    /// The values as a vector. Cost: a copy if they are not in memory of their own.
     #[must_use]
     pub fn into_vec(self) -> Vec<T> {
         match self.owner {
             Owner::Memory(values) => values,
-            Owner::Mapped(_) => self.to_vec(),
+            Owner::Shared(_) => self.to_vec(),
         }
     }
 }
@@ -255,7 +285,7 @@ impl<T: Element> Clone for Flat<T> {
     fn clone(&self) -> Self {
         match &self.owner {
             Owner::Memory(values) => values.clone().into(),
-            Owner::Mapped(bytes) => Self { owner: Owner::Mapped(bytes.clone()), ..*self },
+            Owner::Shared(bytes) => Self { owner: Owner::Shared(bytes.clone()), ..*self },
         }
     }
 }
@@ -325,6 +355,24 @@ mod tests {
         copy[0] = None;
         assert_eq!((&*mapped, &*copy), (&regions[..], &[None; 3][..]));
         assert!(Flat::<u32>::mapped(Buffer::from(&[0u8; 0][..])).expect("nothing").is_empty());
+    }
+
+    #[test]
+    fn what_is_shared_is_one_memory_until_it_is_changed() {
+        let mut values = Flat::from(vec![1u32, 2, 3]);
+        let before = values.as_ptr();
+        values.share();
+        let mut copy = values.clone();
+        assert_eq!((values.as_ptr(), copy.as_ptr(), values.buffer().as_ptr()), (before, before, before.cast()));
+        copy[1] = 7;
+        assert_eq!((&*values, &*copy), (&[1, 2, 3][..], &[1, 7, 3][..]));
+        drop(values);
+        copy.share();
+        copy.push(4);
+        assert_eq!(*copy, [1, 7, 3, 4]);
+        let mut none = Flat::<u64>::default();
+        none.share();
+        assert!(none.clone().is_empty() && none.buffer().is_empty());
     }
 
     #[test]

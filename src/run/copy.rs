@@ -176,7 +176,7 @@ fn sync(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-fn at(path: &Path) -> impl FnOnce(io::Error) -> RunError {
+pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> RunError {
     let path = path.to_owned();
     |cause| SinkError::Io { path, cause }.into()
 }

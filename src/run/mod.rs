@@ -19,6 +19,8 @@ mod feeds;
 pub mod journal;
 mod outlets;
 mod requests;
+#[cfg(feature = "sql")]
+pub mod stand;
 mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -31,13 +31,15 @@ pub(super) fn batch(schema: &SchemaRef, columns: Vec<ArrayRef>) -> RecordBatch {
     RecordBatch::try_new(Arc::new(schema), columns).expect("columns are built by the schema")
 }
 
-pub(super) fn texts<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
+/// Texts.
+pub fn texts<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
     let mut builder = StringBuilder::new();
     values.for_each(|value| builder.append_option(value));
     Arc::new(builder.finish())
 }
 
-pub(super) fn text_lists<'a, L: Iterator<Item = &'a str>>(lists: impl Iterator<Item = L>) -> ArrayRef {
+/// Lists of texts.
+pub fn text_lists<'a, L: Iterator<Item = &'a str>>(lists: impl Iterator<Item = L>) -> ArrayRef {
     let field = Field::new("item", DataType::Utf8, false);
     let mut builder = ListBuilder::new(StringBuilder::new()).with_field(field);
     for list in lists {
@@ -76,7 +78,8 @@ fn rule_lists(program: &Program, masks: impl Iterator<Item = RuleMask>) -> Array
     Arc::new(ListArray::new(Arc::new(field), OffsetBuffer::new(ends.into()), Arc::new(items), None))
 }
 
-pub(super) fn instants(values: impl Iterator<Item = Timestamp>) -> ArrayRef {
+/// Instants; `NEVER` is null.
+pub fn instants(values: impl Iterator<Item = Timestamp>) -> ArrayRef {
     let values = values.map(|value| value.finite().map(|finite| finite.0));
     Arc::new(values.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
 }

@@ -11,15 +11,17 @@ mod batches;
 mod destination;
 mod format;
 mod parquet;
+mod refused;
 mod staged;
 mod tables;
 mod told;
 
 pub use appended::{Appended, Mark, begin_after, whole_lines};
-pub use batches::{change_batches, code_batches, rejection_batches};
+pub use batches::{change_batches, code_batches, instants, rejection_batches, text_lists, texts};
 pub use destination::Destination;
 pub use format::{OutputFormat, write_batches};
 pub use parquet::{RowGroup, write_row_groups};
+pub use refused::refused_declarations;
 pub use staged::{SinkError, Staged, commit};
 pub use tables::{RowNames, table_batch, table_ids, table_properties};
 pub use told::{Told, told_batch};

@@ -67,6 +67,12 @@ impl<'a> Whatif<'a> {
     #[must_use]
     pub fn new(facts: Facts, program: &'a Program, as_of: Timestamp, reasons: bool) -> Self {
         let codes = evaluate::recompute(&facts, program, as_of);
+        Self::of_codes(facts, program, as_of, codes, reasons)
+    }
+
+    /// The same, of codes that have been computed already.
+    #[must_use]
+    pub const fn of_codes(facts: Facts, program: &'a Program, as_of: Timestamp, codes: Codes, reasons: bool) -> Self {
         Self { facts, program, as_of, codes, reasons }
     }
 
@@ -165,7 +171,8 @@ impl<'a> Whatif<'a> {
     }
 
     /// Where a person lives, by the declaration that stands, or would.
-    fn district(&self, candidate: &Program, person: PersonId) -> Option<Region> {
+    #[must_use]
+    pub fn district(&self, candidate: &Program, person: PersonId) -> Option<Region> {
         let standing = |program| evaluate::standing_declaration(&self.facts, program, person, self.as_of);
         let row = standing(self.program).or_else(|| standing(candidate))?;
         Some(self.facts.declarations.residence[row].district())

@@ -1,0 +1,267 @@
+//! The columns of the tables of facts as Arrow arrays.
+//!
+//! The one idea: a column that is kept as Arrow keeps it is handed over as it lies in memory; of ids the tokens' views are
+//! gathered, of codes the names'; only the bits that say what is null are made.
+//!
+//! Cost: nothing a row for numbers and instants without null; a bit for those with; 16 bytes for a text.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, AsArray as _, BooleanArray, Float64Array, StringViewArray, TimestampMicrosecondArray,
+    UInt8Array, UInt32Array, UInt64Array,
+};
+use arrow::buffer::{NullBuffer, ScalarBuffer};
+use arrow::compute::{cast, take};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt8Type};
+use arrow::error::ArrowError;
+
+use super::names::Views;
+use super::rows::Rows;
+use crate::facts::Facts;
+use crate::model::schema::{ColumnType, instant_type};
+use crate::model::{
+    Admission, CaseKind, ClosedEnum as _, DocType, EnumSet, Flat, LabelId, Level, Optional, Outcome, PersonId, PlaceId,
+    QuarantineKind, Region, ReviewState, Setting, Symptom, Table, TestResult, Timestamp,
+};
+
+/// Where a column lies, and what its values mean.
+#[derive(Clone, Copy)]
+pub(super) enum Kept {
+    /// Keys of rows.
+    Id(fn(&Facts) -> &Flat<u64>),
+    /// Seconds.
+    Count(fn(&Facts) -> &Flat<u32>),
+    Person(fn(&Facts) -> &Flat<PersonId>),
+    Place(fn(&Facts) -> &Flat<Option<PlaceId>>),
+    Label(fn(&Facts) -> &Flat<LabelId>),
+    MaybeLabel(fn(&Facts) -> &Flat<Option<LabelId>>),
+    Region(fn(&Facts) -> &Flat<Region>),
+    MaybeRegion(fn(&Facts) -> &Flat<Option<Region>>),
+    /// Instants that are there.
+    Instant(fn(&Facts) -> &Flat<Timestamp>),
+    /// Ends, of which `NEVER` is null.
+    End(fn(&Facts) -> &Flat<Timestamp>),
+    MaybeInstant(fn(&Facts) -> &Flat<Optional<Timestamp>>),
+    Seat(fn(&Facts) -> &Flat<Optional<u16>>),
+    /// Degrees, of which NaN is null.
+    Temperature(fn(&Facts) -> &Flat<f64>),
+    Symptom(fn(&Facts) -> &Flat<EnumSet<Symptom>>, Symptom),
+    Admission(fn(&Facts) -> &Flat<EnumSet<Admission>>, Admission),
+    /// One of a few names, whose number is a byte; a number past them is null.
+    Name(fn(&Facts) -> &[u8], &'static [&'static str]),
+}
+
+use Kept::{Count, End, Id, Instant, Label, MaybeInstant, MaybeLabel, MaybeRegion, Name, Person, Place, Seat};
+
+const DECLARATIONS: &[Kept] = &[
+    Id(|facts| &facts.declarations.id),
+    Person(|facts| &facts.declarations.person),
+    Instant(|facts| &facts.declarations.declared_at),
+    Name(|facts| facts.declarations.doc_type.bytes(), DocType::NAMES),
+    Kept::Region(|facts| &facts.declarations.residence),
+    MaybeRegion(|facts| &facts.declarations.came_from),
+    MaybeInstant(|facts| &facts.declarations.arrived_at),
+    Kept::Symptom(|facts| &facts.declarations.symptoms, Symptom::Fever),
+    Kept::Symptom(|facts| &facts.declarations.symptoms, Symptom::Dyspnea),
+    Kept::Symptom(|facts| &facts.declarations.symptoms, Symptom::Respiratory),
+    Kept::Admission(|facts| &facts.declarations.admissions, Admission::ContactWithCase),
+    Kept::Admission(|facts| &facts.declarations.admissions, Admission::VisitedKeyArea),
+    MaybeLabel(|facts| &facts.declarations.enterprise),
+];
+const CHECKINS: &[Kept] = &[
+    Id(|facts| &facts.checkins.id),
+    Person(|facts| &facts.checkins.person),
+    Instant(|facts| &facts.checkins.reported_at),
+    Kept::Temperature(|facts| &facts.checkins.temperature_c),
+    Kept::Symptom(|facts| &facts.checkins.symptoms, Symptom::Fever),
+    Kept::Symptom(|facts| &facts.checkins.symptoms, Symptom::Dyspnea),
+    Kept::Symptom(|facts| &facts.checkins.symptoms, Symptom::Respiratory),
+    MaybeLabel(|facts| &facts.checkins.enterprise),
+];
+const CASES: &[Kept] = &[
+    Id(|facts| &facts.cases.id),
+    Person(|facts| &facts.cases.person),
+    Name(|facts| facts.cases.kind.bytes(), CaseKind::NAMES),
+    MaybeInstant(|facts| &facts.cases.onset_at),
+    Instant(|facts| &facts.cases.reported_at),
+    End(|facts| &facts.cases.isolated_at),
+    Name(|facts| facts.cases.outcome.bytes(), Outcome::NAMES),
+    End(|facts| &facts.cases.outcome_at),
+];
+const QUARANTINES: &[Kept] = &[
+    Id(|facts| &facts.quarantines.id),
+    Person(|facts| &facts.quarantines.person),
+    Name(|facts| facts.quarantines.kind.bytes(), QuarantineKind::NAMES),
+    Instant(|facts| &facts.quarantines.started_at),
+    End(|facts| &facts.quarantines.ended_at),
+];
+const CONTACTS: &[Kept] = &[
+    Id(|facts| &facts.contacts.id),
+    Person(|facts| &facts.contacts.person_a),
+    Person(|facts| &facts.contacts.person_b),
+    Instant(|facts| &facts.contacts.started_at),
+    Count(|facts| &facts.contacts.duration_s),
+    Name(|facts| facts.contacts.setting.bytes(), Setting::NAMES),
+];
+const STAYS: &[Kept] = &[
+    Id(|facts| &facts.stays.id),
+    Person(|facts| &facts.stays.person),
+    Kept::Region(|facts| &facts.stays.region),
+    Place(|facts| &facts.stays.place),
+    Instant(|facts| &facts.stays.entered_at),
+    End(|facts| &facts.stays.left_at),
+    Seat(|facts| &facts.stays.row),
+];
+const RISK_AREAS: &[Kept] = &[
+    Id(|facts| &facts.risk_areas().id),
+    Kept::Region(|facts| &facts.risk_areas().region),
+    Name(|facts| facts.risk_areas().level.bytes(), Level::NAMES),
+    Instant(|facts| &facts.risk_areas().listed_at),
+    End(|facts| &facts.risk_areas().delisted_at),
+];
+const TESTS: &[Kept] = &[
+    Id(|facts| &facts.tests.id),
+    Person(|facts| &facts.tests.person),
+    Instant(|facts| &facts.tests.sampled_at),
+    Instant(|facts| &facts.tests.resulted_at),
+    Name(|facts| facts.tests.result.bytes(), TestResult::NAMES),
+];
+const WHITELIST: &[Kept] = &[
+    Id(|facts| &facts.whitelist.id),
+    Person(|facts| &facts.whitelist.person),
+    Instant(|facts| &facts.whitelist.from_at),
+    End(|facts| &facts.whitelist.until_at),
+    Label(|facts| &facts.whitelist.reason),
+];
+const FINDINGS: &[Kept] = &[
+    Id(|facts| &facts.findings.id),
+    Person(|facts| &facts.findings.person),
+    Instant(|facts| &facts.findings.found_at),
+    End(|facts| &facts.findings.lifted_at),
+];
+const REVIEWS: &[Kept] = &[
+    Id(|facts| &facts.reviews.id),
+    Person(|facts| &facts.reviews.person),
+    Kept::Region(|facts| &facts.reviews.district),
+    Instant(|facts| &facts.reviews.filed_at),
+    Name(|facts| facts.reviews.state.bytes(), ReviewState::NAMES),
+    End(|facts| &facts.reviews.decided_at),
+];
+
+/// Where the columns of a table lie, in the order of [`Table::columns`].
+pub(super) const fn kept(table: Table) -> &'static [Kept] {
+    match table {
+        Table::Declarations => DECLARATIONS,
+        Table::Checkins => CHECKINS,
+        Table::Cases => CASES,
+        Table::Quarantines => QUARANTINES,
+        Table::Contacts => CONTACTS,
+        Table::Stays => STAYS,
+        Table::RiskAreas => RISK_AREAS,
+        Table::Tests => TESTS,
+        Table::Whitelist => WHITELIST,
+        Table::Findings => FINDINGS,
+        Table::Reviews => REVIEWS,
+    }
+}
+
+/// The schema under which a table is asked: the contract's, with texts as views.
+pub(super) fn schema(table: Table) -> SchemaRef {
+    let fields = table.columns().iter().map(|column| {
+        let kind = match column.kind {
+            ColumnType::Text | ColumnType::Key | ColumnType::Enumeration(_) => DataType::Utf8View,
+            kind => kind.arrow(),
+        };
+        Field::new(column.name, kind, column.nullable)
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// Some rows of a column.
+///
+/// # Errors
+/// None that facts give rise to.
+pub(super) fn array(kept: Kept, facts: &Facts, views: &Views, rows: &Rows<'_>) -> Result<ArrayRef, ArrowError> {
+    match kept {
+        Id(column) => rows.of(&UInt64Array::new(column(facts).buffer().into(), None)),
+        Count(column) => rows.of(&codes(column(facts))),
+        Kept::Region(column) => rows.of(&codes(column(facts))),
+        Person(column) => take(views.persons(facts), &rows.of(&codes(column(facts)))?, None),
+        Place(column) => take(views.places(facts), &rows.of(&codes(column(facts)))?, None),
+        Label(column) => take(views.labels(facts), &rows.of(&codes(column(facts)))?, None),
+        MaybeLabel(column) => take(views.labels(facts), &rows.of(&codes(column(facts)))?, None),
+        MaybeRegion(column) => {
+            let codes = rows.of(&codes(column(facts)))?;
+            let codes = codes.as_primitive::<arrow::datatypes::UInt32Type>();
+            let nulls = NullBuffer::from_iter(codes.values().iter().map(|&code| code != 0));
+            Ok(Arc::new(UInt32Array::new(codes.values().clone(), Some(nulls))))
+        }
+        Instant(column) => rows.of(&instants(ScalarBuffer::from(column(facts).buffer()), None)),
+        End(column) => maybe_instants(column(facts), rows, Timestamp::NEVER.0),
+        MaybeInstant(column) => maybe_instants(column(facts), rows, Timestamp::EARLIEST.0),
+        // What stands for no seat does not fit.
+        Seat(column) => cast(&rows.of(&codes(column(facts)))?, &DataType::UInt16),
+        Kept::Temperature(column) => {
+            let values = rows.of(&Float64Array::new(column(facts).buffer().into(), None))?;
+            let values = values.as_primitive::<arrow::datatypes::Float64Type>();
+            let nulls = NullBuffer::from_iter(values.values().iter().map(|degrees| !degrees.is_nan()));
+            Ok(Arc::new(Float64Array::new(values.values().clone(), Some(nulls))))
+        }
+        Kept::Symptom(column, symptom) => flags(column(facts), rows, symptom),
+        Kept::Admission(column, admission) => flags(column(facts), rows, admission),
+        Name(column, names) => {
+            let codes = rows.bytes(column(facts));
+            let nulls = NullBuffer::from_iter(codes.iter().map(|&code| usize::from(code) < names.len()));
+            let codes = UInt8Array::new(codes, Some(nulls).filter(|nulls| nulls.null_count() > 0));
+            take(&StringViewArray::from_iter_values(names), &codes, None)
+        }
+    }
+}
+
+/// A column of ids or codes of four bytes, as they lie in memory.
+fn codes<T: crate::model::flat::Element>(column: &Flat<T>) -> UInt32Array {
+    UInt32Array::new(column.buffer().into(), None)
+}
+
+/// Instants as the contract types them.
+pub(super) fn instants(values: ScalarBuffer<i64>, nulls: Option<NullBuffer>) -> TimestampMicrosecondArray {
+    TimestampMicrosecondArray::new(values, nulls).with_data_type(instant_type())
+}
+
+fn maybe_instants<T: crate::model::flat::Element>(
+    column: &Flat<T>,
+    rows: &Rows<'_>,
+    null: i64,
+) -> Result<ArrayRef, ArrowError> {
+    let values = rows.of(&instants(ScalarBuffer::from(column.buffer()), None))?;
+    let values = values.as_primitive::<arrow::datatypes::TimestampMicrosecondType>().values().clone();
+    let nulls = NullBuffer::from_iter(values.iter().map(|&value| value != null));
+    Ok(Arc::new(instants(values, Some(nulls))))
+}
+
+fn flags<E: crate::model::ClosedEnum>(
+    column: &Flat<EnumSet<E>>,
+    rows: &Rows<'_>,
+    flag: E,
+) -> Result<ArrayRef, ArrowError>
+where
+    EnumSet<E>: crate::model::flat::Element,
+{
+    let bits = UInt8Array::new(rows.bytes(column.bytes()), None);
+    Ok(Arc::new(BooleanArray::from_unary(&bits, |bits: <UInt8Type as arrow::datatypes::ArrowPrimitiveType>::Native| {
+        bits >> flag.index() & 1 == 1
+    })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_column_of_the_contract_is_kept_somewhere() {
+        for table in Table::ALL {
+            assert_eq!(kept(table).len(), table.columns().len(), "{}", table.name());
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Why a query has no answer.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use arrow::error::ArrowError;
+use datafusion::error::DataFusionError;
+
+/// Why a query has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// It is not understood, or fails while it runs.
+    #[error("{}", .0.strip_backtrace())]
+    Engine(#[from] DataFusionError),
+    /// It would change something.
+    #[error("{what} is refused: facts are read here and changed by their feeds, and a code by nobody's hand")]
+    ReadOnly {
+        /// The statement.
+        what: String,
+    },
+    /// It names a file outside of the folders that are open to it.
+    #[error("{path} is not in a folder that is open to queries (--files DIR opens one)")]
+    Outside {
+        /// As it was written.
+        path: String,
+    },
+    /// A folder that is to be opened to queries is not there.
+    #[error("{}: {cause}", .folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system says.
+        cause: std::io::Error,
+    },
+    /// It took too long.
+    #[error("the query took longer than {} s and was ended", .limit.as_secs_f64())]
+    TooLong {
+        /// How long it may take.
+        limit: Duration,
+    },
+    /// It was told to stop.
+    #[error("the query was ended")]
+    Cancelled,
+}
+
+impl QueryError {
+    /// Whether what was asked is wrong, rather than that something failed while it was answered.
+    #[must_use]
+    pub fn is_of_words(&self) -> bool {
+        match self {
+            Self::Engine(error) => matches!(
+                error.find_root(),
+                DataFusionError::SQL(..)
+                    | DataFusionError::Plan(_)
+                    | DataFusionError::SchemaError(..)
+                    | DataFusionError::Diagnostic(..)
+                    | DataFusionError::NotImplemented(_)
+                    | DataFusionError::Collection(_)
+            ),
+            Self::ReadOnly { .. } | Self::Outside { .. } | Self::Folder { .. } => true,
+            Self::TooLong { .. } | Self::Cancelled => false,
+        }
+    }
+}
+
+impl From<ArrowError> for QueryError {
+    fn from(error: ArrowError) -> Self {
+        Self::Engine(error.into())
+    }
+}

@@ -1,0 +1,55 @@
+//! `read_parquet('file or folder')`: files of Parquet inside the folders that are open to queries.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
+use datafusion::common::{Result, plan_err};
+use datafusion::datasource::file_format::parquet::ParquetFormat;
+use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::Expr;
+use datafusion::scalar::ScalarValue;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::guard::Folders;
+
+/// The function.
+#[derive(Debug)]
+pub(super) struct ReadParquet(pub(super) Folders);
+
+impl TableFunctionImpl for ReadParquet {
+    fn call_with_args(&self, args: TableFunctionArgs<'_, '_>) -> Result<Arc<dyn TableProvider>> {
+        let [Expr::Literal(ScalarValue::Utf8(Some(path)) | ScalarValue::Utf8View(Some(path)), _)] = args.exprs() else {
+            return plan_err!("read_parquet('file or folder') takes one text");
+        };
+        let real = self.0.inside(path).map_err(|error| DataFusionError::Plan(error.to_string()))?;
+        let files = files(&real)?;
+        let Some(first) = files.first() else { return plan_err!("{path}: no file of Parquet there") };
+        let schema = ParquetRecordBatchReaderBuilder::try_new(File::open(first)?)?.schema().clone();
+        let url = |file: &PathBuf| ListingTableUrl::parse(file.display().to_string());
+        let urls = files.iter().map(url).collect::<Result<_>>()?;
+        let config = ListingTableConfig::new_with_multi_paths(urls)
+            .with_listing_options(ListingOptions::new(Arc::new(ParquetFormat::default())))
+            .with_schema(schema);
+        Ok(Arc::new(ListingTable::try_new(config)?))
+    }
+}
+
+/// A file, or the files of Parquet in a folder.
+fn files(path: &Path) -> Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let path = entry?.path();
+        // A link in it may lead out of it.
+        if path.extension().is_some_and(|extension| extension == "parquet") && !path.is_symlink() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}

@@ -1,0 +1,44 @@
+//! Questions in SQL: DataFusion over facts, codes and history.
+//!
+//! The one idea: a question is asked of a [`Snapshot`], facts that stand still with their rules and instant. Its tables give
+//! what the engine keeps, without a copy where Arrow keeps it alike, and find rows by the engine's indexes; codes, reasons and
+//! what-ifs are computed by the engine's own code.
+//!
+//! Invariants: a query changes nothing, and reaches no file outside of the folders that it was given; all of a query sees one snapshot;
+//! it runs on threads and memory of its own.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `snapshot` | facts, rules, instant, and what a question once needed |
+//! | `columns`, `rows`, `names` | facts to Arrow |
+//! | `filter`, `index` | conditions that a scan decides, and what finds rows |
+//! | `scan` | a scan as DataFusion runs it |
+//! | `facts`, `codes`, `tables`, `prepared` | the tables |
+//! | `functions`, `calls`, `candidate`, `trace`, `files` | the functions |
+//! | `guard` | what is refused |
+//! | `session` | all of that in one place to ask |
+
+mod calls;
+mod candidate;
+mod codes;
+mod columns;
+mod error;
+mod facts;
+mod files;
+mod filter;
+mod functions;
+mod guard;
+mod index;
+mod names;
+mod prepared;
+mod rows;
+mod scan;
+mod session;
+mod snapshot;
+mod tables;
+mod trace;
+
+pub use error::QueryError;
+pub use guard::Folders;
+pub use session::{Answer, Limits, Session};
+pub use snapshot::{Origins, Snapshot};

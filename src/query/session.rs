@@ -1,0 +1,189 @@
+//! Questions asked of a snapshot.
+//!
+//! The one idea: a session is DataFusion's context with the snapshot's tables and functions in it, a pool of memory of its own, and
+//! nothing that writes.
+//!
+//! Invariants: every statement is looked at by [`guard`](super::guard) before it runs; all statements of a session see one snapshot.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::empty::EmptyTable;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::{DataFrame, JsonReadOptions, ParquetReadOptions, SessionConfig, SessionContext};
+use datafusion::sql::parser::{DFParser, Statement};
+use datafusion::sql::sqlparser::dialect::dialect_from_str;
+
+use super::codes::{CodeTable, with_views};
+use super::facts::{FactTable, Of};
+use super::files::ReadParquet;
+use super::guard::{self, Folders};
+use super::snapshot::Snapshot;
+use super::{QueryError, calls, functions, tables};
+use crate::model::Table;
+use crate::model::schema::{changes_schema, rejections_schema};
+
+/// Largest consumers of memory that an error names.
+const CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::new(3).expect("three is not zero");
+/// Of the memory, one in so much at the most is kept for the merges of one sort.
+const SORT_SHARE: usize = 16;
+/// The dialect of statements.
+const DIALECT: &str = "generic";
+
+/// What a session may use.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes that its queries may hold; what sorts, joins and groups need beyond that goes to disk.
+    pub memory_bytes: usize,
+    /// Threads of one query.
+    pub threads: usize,
+    /// How long one query may take; for ever if there is no limit.
+    pub time: Option<Duration>,
+    /// Folders whose files may be read and written.
+    pub files: Folders,
+}
+
+/// A way to ask.
+pub struct Session {
+    context: SessionContext,
+    limits: Limits,
+}
+
+/// What a statement gives.
+pub struct Answer {
+    /// Columns.
+    pub schema: SchemaRef,
+    /// Rows, as they come.
+    pub batches: SendableRecordBatchStream,
+}
+
+impl Session {
+    /// A session over a snapshot. To be called, as everything here, within a runtime.
+    ///
+    /// # Errors
+    /// Files of changes or refused rows that cannot be read.
+    pub async fn new(snapshot: &Arc<Snapshot>, limits: Limits) -> Result<Self, QueryError> {
+        let pool = TrackConsumersPool::new(FairSpillPool::new(limits.memory_bytes), CONSUMERS_NAMED);
+        let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc()?;
+        let mut config = SessionConfig::new().with_target_partitions(limits.threads).with_information_schema(true);
+        config.options_mut().sql_parser.dialect = DIALECT.parse()?;
+        config.options_mut().execution.time_zone = Some("+00:00".to_owned());
+        // What a sort keeps to merge with has to fit into what there is.
+        let kept = &mut config.options_mut().execution.sort_spill_reservation_bytes;
+        *kept = (*kept).min(limits.memory_bytes / SORT_SHARE);
+        let context = SessionContext::new_with_config_rt(config, runtime);
+        let session = Self { context, limits };
+        session.register(snapshot).await?;
+        Ok(session)
+    }
+
+    async fn register(&self, snapshot: &Arc<Snapshot>) -> Result<(), QueryError> {
+        let context = &self.context;
+        let add = |name: &str, table: Arc<dyn TableProvider>| context.register_table(name, table).map(|_| ());
+        for table in Table::ALL {
+            add(table.name(), Arc::new(FactTable::new(Arc::clone(snapshot), table, Of::All)))?;
+        }
+        let standing = FactTable::new(Arc::clone(snapshot), Table::Declarations, Of::Standing);
+        add("standing_declarations", Arc::new(standing))?;
+        add("codes", Arc::new(CodeTable::new(Arc::clone(snapshot), snapshot.as_of)))?;
+        add("regions", Arc::new(tables::regions(Arc::clone(snapshot))))?;
+        add("rules", Arc::new(tables::rules(Arc::clone(snapshot))))?;
+        let told = self.files(&snapshot.origins.changes, &with_views(&changes_schema())).await?;
+        add("changes", told.map_or_else(|| empty(&changes_schema()), DataFrame::into_view))?;
+        let refused = context.read_table(Arc::new(tables::rejections(Arc::clone(snapshot))))?;
+        let refused = match self.files(&snapshot.origins.refused, &with_views(&rejections_schema())).await? {
+            Some(earlier) => earlier.union(refused)?,
+            None => refused,
+        };
+        add("rejections", refused.into_view())?;
+        for function in functions::all(snapshot) {
+            context.register_udf(function);
+        }
+        for (name, function) in calls::all(snapshot) {
+            context.register_udtf(name, function);
+        }
+        context.register_udtf("read_parquet", Arc::new(ReadParquet(self.limits.files.clone())));
+        Ok(())
+    }
+
+    /// The rows of files of outputs: Parquet, or else NDJSON. `None` if there is no file.
+    async fn files(&self, files: &[PathBuf], schema: &SchemaRef) -> Result<Option<DataFrame>, QueryError> {
+        let mut all: Option<DataFrame> = None;
+        for file in files {
+            let path = file.display().to_string();
+            let extension = file.extension().unwrap_or_default().to_string_lossy().into_owned();
+            let rows = if extension == "parquet" {
+                self.context.read_parquet(path, ParquetReadOptions::default().schema(schema)).await?
+            } else {
+                let extension = format!(".{extension}");
+                let options = JsonReadOptions::default().schema(schema).file_extension(&extension);
+                self.context.read_json(path, options).await?
+            };
+            all = Some(match all {
+                Some(all) => all.union(rows)?,
+                None => rows,
+            });
+        }
+        Ok(all)
+    }
+
+    /// The statements in a text.
+    ///
+    /// # Errors
+    /// A text that is not SQL.
+    pub fn statements(text: &str) -> Result<Vec<Statement>, QueryError> {
+        let dialect = dialect_from_str(DIALECT).expect("the dialect is one that there is");
+        Ok(DFParser::parse_sql_with_dialect(text, &*dialect)?.into())
+    }
+
+    /// Begins to answer a statement. Dropping the answer ends the query.
+    ///
+    /// # Errors
+    /// [`QueryError`]; nothing has been done then.
+    pub async fn ask(&self, statement: Statement) -> Result<Answer, QueryError> {
+        let plan = self.context.state().statement_to_plan(statement).await?;
+        guard::check(&plan, &self.limits.files)?;
+        let plan = self.real_output(plan)?;
+        let frame = self.context.execute_logical_plan(plan).await?;
+        let batches = frame.execute_stream().await?;
+        Ok(Answer { schema: batches.schema(), batches })
+    }
+
+    /// The plan, writing under the real path of what it writes, which has been looked at.
+    fn real_output(&self, plan: LogicalPlan) -> Result<LogicalPlan, QueryError> {
+        let LogicalPlan::Copy(mut copy) = plan else { return Ok(plan) };
+        copy.output_url = self.limits.files.inside(&copy.output_url)?.display().to_string();
+        Ok(LogicalPlan::Copy(copy))
+    }
+
+    /// How long one query may take.
+    #[must_use]
+    pub const fn time_limit(&self) -> Option<Duration> {
+        self.limits.time
+    }
+
+    /// Names of tables, and of functions, that a person may type.
+    #[must_use]
+    pub fn words(&self) -> Vec<String> {
+        let state = self.context.state();
+        let tables = self.context.catalog("datafusion").and_then(|catalog| catalog.schema("public"));
+        let tables = tables.map_or_else(Vec::new, |schema| schema.table_names());
+        let functions = state.scalar_functions().keys().chain(state.aggregate_functions().keys());
+        let functions = functions.chain(state.window_functions().keys()).chain(state.table_functions().keys());
+        let mut words: Vec<String> = tables.into_iter().chain(functions.cloned()).collect();
+        words.sort_unstable();
+        words.dedup();
+        words
+    }
+}
+
+fn empty(schema: &SchemaRef) -> Arc<dyn TableProvider> {
+    Arc::new(EmptyTable::new(with_views(schema)))
+}

@@ -1,0 +1,186 @@
+//! What questions are asked of: facts that stand still, the rules and the instant, and whatever a question has once needed.
+//!
+//! Invariant: nothing that a query can see of a snapshot ever changes; what is computed late is a function of what is there.
+//!
+//! Cost: columns are shared with whoever made the snapshot, not copied.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use dashmap::DashMap;
+use rayon::ThreadPool;
+
+use super::columns::kept;
+use super::index::{self, Inverted};
+use super::names::Views;
+use crate::evaluate::{self, Codes};
+use crate::facts::Facts;
+use crate::limits::QUERY_INSTANTS_KEPT_MAX;
+use crate::model::{PersonId, Rejection, Table, Timestamp};
+use crate::rules::{Catalog, Program};
+use crate::sinks;
+
+/// Where facts come from, besides their rows.
+#[derive(Clone, Debug, Default)]
+pub struct Origins {
+    /// Rows that were refused.
+    pub rejections: Vec<Rejection>,
+    /// Files of rows that were refused: NDJSON.
+    pub refused: Vec<PathBuf>,
+    /// Names of the files that declarations came from, by their origin; empty if that is not known.
+    pub sources: Vec<String>,
+    /// Files of changes told earlier: Parquet, or NDJSON.
+    pub changes: Vec<PathBuf>,
+    /// The first instant of which codes can be asked: facts that only mattered earlier may have been forgotten. `None` if all are
+    /// there.
+    pub from: Option<Timestamp>,
+}
+
+/// Facts, rules and an instant.
+pub struct Snapshot {
+    pub(super) facts: Facts,
+    pub(super) program: Arc<Program>,
+    pub(super) catalog: Catalog,
+    pub(super) as_of: Timestamp,
+    pub(super) origins: Origins,
+    pub(super) views: Views,
+    pool: Arc<ThreadPool>,
+    codes: OnceLock<Arc<Codes>>,
+    /// Codes at other instants, the last few that were asked for.
+    codes_at: DashMap<Timestamp, Arc<Codes>>,
+    standing: OnceLock<Arc<[u32]>>,
+    rejections: OnceLock<Vec<Rejection>>,
+    by_place: OnceLock<Inverted>,
+    by_region: OnceLock<Inverted>,
+    zones: DashMap<(Table, usize), Arc<[(i64, i64)]>>,
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Snapshot({} at {})", self.program.name, self.as_of.to_rfc3339())
+    }
+}
+
+impl Snapshot {
+    /// Facts as they stand, under rules, at an instant. Codes are computed on `pool` when they are first asked for.
+    #[must_use]
+    pub fn new(
+        mut facts: Facts,
+        origins: Origins,
+        (program, catalog): (Arc<Program>, Catalog),
+        as_of: Timestamp,
+        pool: Arc<ThreadPool>,
+    ) -> Self {
+        facts.share();
+        Self {
+            facts,
+            program,
+            catalog,
+            as_of,
+            origins,
+            views: Views::default(),
+            pool,
+            codes: OnceLock::new(),
+            codes_at: DashMap::new(),
+            standing: OnceLock::new(),
+            rejections: OnceLock::new(),
+            by_place: OnceLock::new(),
+            by_region: OnceLock::new(),
+            zones: DashMap::new(),
+        }
+    }
+
+    /// T.
+    #[must_use]
+    pub const fn as_of(&self) -> Timestamp {
+        self.as_of
+    }
+
+    /// The rules in force.
+    #[must_use]
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// Does what wants many threads on the snapshot's own.
+    pub(super) fn compute<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        self.pool.install(work)
+    }
+
+    /// Everybody's code. Cost: a recompute, once.
+    pub(super) fn codes(&self) -> &Arc<Codes> {
+        self.codes.get_or_init(|| {
+            Arc::new(self.compute(|| evaluate::recompute(&self.facts, &self.program, self.as_of)))
+        })
+    }
+
+    /// Everybody's code at another instant. Cost: a recompute, unless it is one of the last few that were asked for.
+    pub(super) fn codes_at(&self, at: Timestamp) -> Arc<Codes> {
+        if at == self.as_of {
+            return Arc::clone(self.codes());
+        }
+        if let Some(codes) = self.codes_at.get(&at) {
+            return Arc::clone(&codes);
+        }
+        let codes = Arc::new(self.compute(|| evaluate::recompute(&self.facts, &self.program, at)));
+        if self.codes_at.len() >= QUERY_INSTANTS_KEPT_MAX {
+            self.codes_at.clear();
+        }
+        self.codes_at.insert(at, Arc::clone(&codes));
+        codes
+    }
+
+    /// Rows of the declarations that stand.
+    pub(super) fn standing(&self) -> &Arc<[u32]> {
+        use rayon::prelude::*;
+        self.standing.get_or_init(|| {
+            let people = u32::try_from(self.facts.people).expect("person ids are 32-bit");
+            let row = |person| evaluate::standing_declaration(&self.facts, &self.program, PersonId(person), self.as_of);
+            let short = |row| u32::try_from(row).expect("rows are numbered by 32 bits");
+            self.compute(|| (0..people).into_par_iter().filter_map(row).map(short).collect::<Vec<_>>()).into()
+        })
+    }
+
+    /// Rows refused, and declarations over the limit of modifications.
+    pub(super) fn rejections(&self) -> &[Rejection] {
+        self.rejections.get_or_init(|| {
+            let Origins { rejections, sources, .. } = &self.origins;
+            let refused = self.compute(|| {
+                sinks::refused_declarations(&self.facts, &self.program, self.as_of, sources)
+            });
+            rejections.iter().cloned().chain(refused).collect()
+        })
+    }
+
+    /// Stays by place.
+    pub(super) fn by_place(&self) -> &Inverted {
+        self.by_place.get_or_init(|| {
+            let places = self.facts.stays.place.iter().map(|place| place.map(crate::model::PlaceId::index));
+            Inverted::new(self.facts.names.places.len(), places)
+        })
+    }
+
+    /// Stays by the number of their region.
+    pub(super) fn by_region(&self) -> &Inverted {
+        self.by_region.get_or_init(|| {
+            let regions = self.facts.stay_region.iter().map(|region| Some(region.index()));
+            Inverted::new(self.facts.regions.len(), regions)
+        })
+    }
+
+    /// The least and greatest instants in the zones of a column; none of a column without instants.
+    pub(super) fn zones(&self, table: Table, column: usize) -> Option<Arc<[(i64, i64)]>> {
+        if let Some(zones) = self.zones.get(&(table, column)) {
+            return Some(Arc::clone(&zones));
+        }
+        let zones: Arc<[(i64, i64)]> = self.compute(|| index::zones(kept(table)[column], &self.facts))?.into();
+        self.zones.insert((table, column), Arc::clone(&zones));
+        Some(zones)
+    }
+
+    /// The person of a token.
+    pub(super) fn person(&self, token: &str) -> Option<PersonId> {
+        self.facts.names.persons.find(token).map(PersonId)
+    }
+}
