@@ -118,6 +118,8 @@ pub const QUERY_ZONE_ROWS: usize = if cfg!(test) { 1 << 8 } else { 1 << 16 };
 /// A query takes the rows that an index names if they are at most one in so many: to fetch a row by itself costs some ten times of
 /// what a pass over the columns costs it.
 pub const QUERY_INDEX_SHARE: usize = 16;
+/// Most batches of an answer that are ready before anybody has taken them.
+pub const QUERY_BATCHES_PENDING_MAX: usize = 2;
 /// Most instants besides the snapshot's own whose codes are kept for further queries.
 pub const QUERY_INSTANTS_KEPT_MAX: usize = 4;
 /// Most rows of a table that is shown: its columns are as wide as the widest of them, so all are held.

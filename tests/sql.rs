@@ -369,8 +369,9 @@ fn contacts_are_traced_by_their_shortest_ways() {
         let world = World::random(seed);
         let draw = &mut Draw::new(seed, 84);
         let [rules, _] = rule_pair(seed, draw);
-        let asker = Asker::new(&world, &rules, world.sample_instants(seed, 1)[0]);
-        let contacts: Vec<_> = world.tables.contacts.rows().collect();
+        let at = world.sample_instants(seed, 1)[0];
+        let asker = Asker::new(&world, &rules, at);
+        let contacts: Vec<_> = world.tables.contacts.rows().filter(|contact| contact.started_at <= at).collect();
         for (person, token) in persons(&world) {
             let mut distance: BTreeMap<PersonId, usize> = BTreeMap::from([(person, 0)]);
             for step in 1..=3 {

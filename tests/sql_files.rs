@@ -88,7 +88,7 @@ fn shown(batch: &RecordBatch) -> Vec<Vec<String>> {
     let options = FormatOptions::new().with_null("NULL");
     let columns = batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options).expect("shown"));
     let columns: Vec<_> = columns.collect();
-    let cell = |column: &ArrayFormatter<'_>, row| match column.value(row).to_string() {
+    let cell = |column: &ArrayFormatter<'_>, row| match column.value(row).to_string().trim_end().replace('\n', " / ") {
         empty if empty.is_empty() => "(empty)".to_owned(),
         text => text,
     };

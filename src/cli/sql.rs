@@ -4,10 +4,12 @@ use std::fs;
 use std::io::{IsTerminal as _, Read as _, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use datafusion::sql::parser::Statement;
 use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
 
 use super::answer::{Shape, write_answer};
 use super::args::{Question, SqlArgs};
@@ -113,7 +115,7 @@ fn asker(args: &SqlArgs) -> Result<(Asker, Option<tempfile::TempDir>), Failure> 
         (None, None) => return Err(Failure::Usage("name --data or --store".to_owned())),
     };
     progress.finish();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_time().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).build()?;
     let session = runtime.block_on(Session::new(&Arc::new(snapshot), limits))?;
     Ok((Asker { runtime: Some(runtime), session }, copy))
 }
@@ -134,12 +136,12 @@ fn of_data(args: &SqlArgs, data: &Path, catalog: Catalog, progress: &Progress) -
         warnings.extend(kept.err().map(|error| error.to_string()));
         Ok::<_, Failure>((facts, rejections, sources, warnings))
     });
-    let (facts, rejections, sources, warnings) = loaded?;
-    for warning in &warnings {
-        say(&format!("warning: {warning}"));
-    }
+    let (facts, rejections, sources, mut warnings) = loaded?;
     if !rejections.is_empty() {
-        say(&format!("warning: {} invalid rows are left out; they are in the table rejections", rejections.len()));
+        warnings.push(format!("{} invalid rows are left out; they are in the table rejections", rejections.len()));
+    }
+    for warning in warnings.iter().filter(|_| !args.quiet) {
+        say(&format!("warning: {warning}"));
     }
     let origins = Origins { rejections, sources, changes: args.changes.clone(), ..Origins::default() };
     Ok(Snapshot::new(facts, origins, (Arc::new(program), catalog), as_of, Arc::new(pool)))
@@ -181,31 +183,56 @@ impl Asker {
             write_answer(answer, shape, out, rows_max).await
         };
         let runtime = self.runtime.as_ref().expect("it is there until the end");
-        runtime.block_on(async {
+        let (watch, mut ended) = Watch::new(self.session.time_limit());
+        let done = runtime.block_on(async {
             tokio::select! {
                 done = answer => done,
-                why = self.ends() => Err(why.into()),
+                Ok(why) = &mut ended => Err(why.into()),
             }
-        })
-    }
-
-    /// Waits for a reason to end a query: Ctrl-C, or its time.
-    async fn ends(&self) -> QueryError {
-        #[expect(clippy::disallowed_methods, reason = "the command line measures; a query is told when to end")]
-        let begun = Instant::now();
-        loop {
-            tokio::time::sleep(Duration::from_millis(SIGNAL_MILLIS_MAX)).await;
-            if progress::interrupted() {
-                return QueryError::Cancelled;
-            }
-            if let Some(limit) = self.session.time_limit().filter(|&limit| begun.elapsed() > limit) {
-                return QueryError::TooLong { limit };
-            }
-        }
+        });
+        drop(watch);
+        done
     }
 
     /// What may be typed.
     pub(super) fn words(&self) -> Vec<String> {
         self.session.words()
+    }
+}
+
+/// Waits for a reason to end a query: Ctrl-C, or its time. A thread does, since all those of the runtime may be in the middle of a
+/// long step.
+struct Watch {
+    over: Arc<AtomicBool>,
+}
+
+impl Watch {
+    /// A watch, and where it says why.
+    fn new(limit: Option<Duration>) -> (Self, oneshot::Receiver<QueryError>) {
+        let (sender, receiver) = oneshot::channel();
+        let over = Arc::new(AtomicBool::new(false));
+        let is_over = Arc::clone(&over);
+        #[expect(clippy::disallowed_methods, reason = "the command line measures; a query is told when to end")]
+        let begun = Instant::now();
+        std::thread::spawn(move || {
+            while !is_over.load(Ordering::Relaxed) {
+                if progress::interrupted() {
+                    let _ = sender.send(QueryError::Cancelled);
+                    return;
+                }
+                if let Some(limit) = limit.filter(|&limit| begun.elapsed() > limit) {
+                    let _ = sender.send(QueryError::TooLong { limit });
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(SIGNAL_MILLIS_MAX));
+            }
+        });
+        (Self { over }, receiver)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
     }
 }

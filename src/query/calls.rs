@@ -131,7 +131,8 @@ fn contacts(snapshot: &Arc<Snapshot>, given: &[Argument]) -> Result<Arc<dyn Tabl
     fields.extend(of_contact.iter().map(|&column| facts.field(column).clone()));
     let (schema, snapshot, token) = (Arc::new(Schema::new(fields)), Arc::clone(snapshot), token.clone());
     Ok(Arc::new(Prepared::new(Arc::clone(&schema), move || {
-        let met = snapshot.person(&token).map_or_else(Vec::new, |person| contacts_of(&snapshot.facts, person, degree));
+        let trace = |person| contacts_of(&snapshot.facts, person, degree, snapshot.as_of);
+        let met = snapshot.person(&token).map_or_else(Vec::new, trace);
         let via = UInt32Array::from_iter(met.iter().map(|met| met.via.map(|person| person.0)));
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(UInt8Array::from_iter_values(met.iter().map(|met| met.degree))),

@@ -17,9 +17,11 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::prelude::{DataFrame, JsonReadOptions, ParquetReadOptions, SessionConfig, SessionContext};
 use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::sqlparser::dialect::dialect_from_str;
+use futures::StreamExt as _;
 
 use super::codes::{CodeTable, with_views};
 use super::facts::{FactTable, Of};
@@ -27,6 +29,7 @@ use super::files::ReadParquet;
 use super::guard::{self, Folders};
 use super::snapshot::Snapshot;
 use super::{QueryError, calls, functions, tables};
+use crate::limits::QUERY_BATCHES_PENDING_MAX;
 use crate::model::Table;
 use crate::model::schema::{changes_schema, rejections_schema};
 
@@ -152,8 +155,20 @@ impl Session {
         guard::check(&plan, &self.limits.files)?;
         let plan = self.real_output(plan)?;
         let frame = self.context.execute_logical_plan(plan).await?;
-        let batches = frame.execute_stream().await?;
-        Ok(Answer { schema: batches.schema(), batches })
+        let mut batches = frame.execute_stream().await?;
+        let schema = batches.schema();
+        // A step of a query may take long: it is a task's of its own, so that whoever waits for rows can stop waiting.
+        let mut rows = RecordBatchReceiverStream::builder(Arc::clone(&schema), QUERY_BATCHES_PENDING_MAX);
+        let sender = rows.tx();
+        rows.spawn(async move {
+            while let Some(batch) = batches.next().await {
+                if sender.send(batch).await.is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        });
+        Ok(Answer { schema, batches: rows.build() })
     }
 
     /// The plan, writing under the real path of what it writes, which has been looked at.

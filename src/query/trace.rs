@@ -3,7 +3,7 @@
 use hashbrown::HashMap;
 
 use crate::facts::Facts;
-use crate::model::PersonId;
+use crate::model::{PersonId, Timestamp};
 
 /// A contact that leads from nearer to further away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,9 +18,9 @@ pub(super) struct Met {
     pub(super) row: u32,
 }
 
-/// The contacts that lead from a person to those so many contacts away, each person being as near as can be. Cost: the contacts of
-/// all who are nearer.
-pub(super) fn contacts_of(facts: &Facts, person: PersonId, degree: i64) -> Vec<Met> {
+/// The contacts, begun by an instant, that lead from a person to those so many contacts away, each person being as near as can be.
+/// Cost: the contacts of all who are nearer.
+pub(super) fn contacts_of(facts: &Facts, person: PersonId, degree: i64, at: Timestamp) -> Vec<Met> {
     let mut distances: HashMap<PersonId, u8> = HashMap::new();
     distances.insert(person, 0);
     let (mut found, mut edge) = (Vec::new(), vec![person]);
@@ -28,6 +28,9 @@ pub(super) fn contacts_of(facts: &Facts, person: PersonId, degree: i64) -> Vec<M
         let mut next = Vec::new();
         for &near in &edge {
             for end in facts.contacts_of.range(near.index()) {
+                if facts.contacts.started_at[facts.contact_rows[end] as usize] > at {
+                    continue;
+                }
                 let other = facts.neighbours[end];
                 let distance = *distances.entry(other).or_insert_with(|| {
                     next.push(other);
