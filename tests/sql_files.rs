@@ -53,7 +53,8 @@ fn exits(command: &mut Command, code: i32) -> Output {
 /// Files of a folder with an extension, by name.
 fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(top().join(folder)).expect("a folder").map(|entry| entry.expect("an entry").path());
-    let mut found: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|found| found == extension)).collect();
+    let mut found: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|found| found == extension)).collect();
     found.sort();
     found
 }
@@ -123,7 +124,8 @@ fn tables_functions_and_errors_are_as_written_down() {
                 let compare = |_: sqllogictest::Normalizer, actual: &[Vec<String>], expected: &[String]| {
                     actual.iter().map(|row| row.join(" ")).eq(expected.iter().cloned())
                 };
-                let updated = runner.update_test_file(&file, " ", compare, default_normalizer, default_column_validator);
+                let updated =
+                    runner.update_test_file(&file, " ", compare, default_normalizer, default_column_validator);
                 return updated.await.map_err(|error| error.to_string());
             }
             runner.run_file_async(&file).await.map_err(|error| error.to_string())
@@ -151,7 +153,8 @@ fn analysts_questions_have_their_answers() {
 
 #[test]
 fn an_answer_is_the_same_in_every_format() {
-    let asked = "SELECT person, colour, reasons, valid_until FROM codes WHERE colour <> 'green' ORDER BY person LIMIT 50";
+    let asked =
+        "SELECT person, colour, reasons, valid_until FROM codes WHERE colour <> 'green' ORDER BY person LIMIT 50";
     let answer = |format| exits(&mut sql(&["-c", asked, "--format", format]), 0).stdout;
     let lines: Vec<serde_json::Value> =
         text(&answer("ndjson")).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
@@ -166,7 +169,8 @@ fn an_answer_is_the_same_in_every_format() {
     });
     let parquet = ParquetRecordBatchReaderBuilder::try_new(parquet).expect("Parquet").build().expect("Parquet");
     let parquet: Vec<RecordBatch> = parquet.map(|batch| batch.expect("rows")).collect();
-    let arrow: Vec<RecordBatch> = FileReader::try_new(arrow, None).expect("Arrow").map(|batch| batch.expect("rows")).collect();
+    let arrow: Vec<RecordBatch> =
+        FileReader::try_new(arrow, None).expect("Arrow").map(|batch| batch.expect("rows")).collect();
     let rows = |batches: &[RecordBatch]| batches.iter().flat_map(shown).collect::<Vec<_>>();
     assert_eq!(rows(&parquet), rows(&arrow));
     let csv = answer("csv");
@@ -175,7 +179,8 @@ fn an_answer_is_the_same_in_every_format() {
     for (number, row) in rows(&arrow).iter().enumerate() {
         let line = &lines[number];
         assert_eq!((line["person"].as_str(), line["valid_until"].as_str()), (Some(&*row[0]), Some(&*row[3])));
-        let reasons: Vec<&str> = line["reasons"].as_array().expect("a list").iter().filter_map(|id| id.as_str()).collect();
+        let reasons: Vec<&str> =
+            line["reasons"].as_array().expect("a list").iter().filter_map(|id| id.as_str()).collect();
         assert_eq!(row[2], format!("[{}]", reasons.join(", ")));
         assert_eq!(records[number].iter().collect::<Vec<_>>(), [&*row[0], &*row[1], &*reasons.join(";"), &*row[3]]);
     }
@@ -226,7 +231,8 @@ fn what_is_wrong_is_said_with_its_exit_code() {
 
 #[test]
 fn who_reads_no_further_ends_a_query() {
-    let mut query = sql(&["--format", "csv", "-c", "SELECT * FROM contacts"]).stdout(Stdio::piped()).spawn().expect("runs");
+    let mut query =
+        sql(&["--format", "csv", "-c", "SELECT * FROM contacts"]).stdout(Stdio::piped()).spawn().expect("runs");
     drop(query.stdout.take());
     assert_eq!(query.wait().expect("ended").code(), Some(0));
 }
@@ -234,7 +240,8 @@ fn who_reads_no_further_ends_a_query() {
 #[test]
 fn ctrl_c_ends_a_query() {
     let slow = "SELECT count(*) FROM contacts a, contacts b WHERE a.duration_s + b.duration_s = 1";
-    let mut query = sql(&["-c", "SELECT 1", "-c", slow]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs");
+    let mut query =
+        sql(&["-c", "SELECT 1", "-c", slow]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs");
     // Once the first answer is there, the second question is asked.
     let mut first = [0; 1];
     std::io::Read::read_exact(query.stdout.as_mut().expect("piped"), &mut first).expect("an answer");
@@ -264,7 +271,10 @@ fn of_store(store: &Path, sql: &str) -> String {
 fn a_store_is_asked_as_it_stands() {
     let (_dir, store) = store();
     let codes = of_store(&store, "SELECT person, colour, reasons FROM codes ORDER BY person");
-    let told = of_store(&store, "SELECT position, person, before, after, gained FROM changes WHERE position > 1 ORDER BY position, person");
+    let told = of_store(
+        &store,
+        "SELECT position, person, before, after, gained FROM changes WHERE position > 1 ORDER BY position, person",
+    );
     assert!(told.contains("wang,green,red,contact"), "{told}");
     let last = "SELECT person, after AS colour FROM changes QUALIFY row_number() OVER (PARTITION BY person ORDER BY position DESC) = 1 ORDER BY person";
     let by_changes: Vec<String> = of_store(&store, last).lines().skip(1).map(str::to_owned).collect();

@@ -264,7 +264,7 @@ pub(super) struct SqlArgs {
     /// Format of the answers; table if left out
     #[arg(long, value_enum)]
     pub(super) format: Option<AnswerArg>,
-    /// Folders in which read_parquet may read and COPY TO may write
+    /// Folders in which `read_parquet` may read and `COPY TO` may write
     #[arg(long, value_name = "DIR")]
     pub(super) files: Vec<PathBuf>,
     /// Memory that a query may hold besides the facts; what does not fit goes to disk, where that can be done

@@ -10,8 +10,8 @@ use crate::cache::{self, Ready};
 use crate::explain::{self, Audience, Language};
 use crate::facts;
 use crate::ingest::{self, IngestError, Loaded};
-use crate::model::facts::Tables;
 use crate::model::PersonId;
+use crate::model::facts::Tables;
 use crate::nightly::JobError;
 use crate::spelt::Spelt;
 

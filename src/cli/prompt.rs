@@ -34,11 +34,62 @@ const HELP: &str = r"statements end with ;  Ctrl-C ends a query, Ctrl-D the prom
 
 /// Words that statements are made of, for completion.
 const KEYWORDS: &[&str] = &[
-    "AND", "AS", "ASC", "BETWEEN", "BY", "CASE", "CAST", "COUNT", "CROSS", "DESC", "DESCRIBE", "DISTINCT", "ELSE",
-    "END", "EXCEPT", "EXISTS", "EXPLAIN ANALYZE", "EXTRACT", "FALSE", "FILTER", "FROM", "FULL", "GROUP BY", "HAVING",
-    "IN", "INNER", "INTERSECT", "INTERVAL", "IS NOT NULL", "IS NULL", "JOIN", "LATERAL", "LEFT", "LIKE", "LIMIT",
-    "NOT", "NULL", "OFFSET", "ON", "OR", "ORDER BY", "OVER", "PARTITION BY", "QUALIFY", "RIGHT", "ROWS", "SELECT",
-    "SHOW TABLES", "THEN", "TRUE", "UNION ALL", "USING", "VALUES", "WHEN", "WHERE", "WITH",
+    "AND",
+    "AS",
+    "ASC",
+    "BETWEEN",
+    "BY",
+    "CASE",
+    "CAST",
+    "COUNT",
+    "CROSS",
+    "DESC",
+    "DESCRIBE",
+    "DISTINCT",
+    "ELSE",
+    "END",
+    "EXCEPT",
+    "EXISTS",
+    "EXPLAIN ANALYZE",
+    "EXTRACT",
+    "FALSE",
+    "FILTER",
+    "FROM",
+    "FULL",
+    "GROUP BY",
+    "HAVING",
+    "IN",
+    "INNER",
+    "INTERSECT",
+    "INTERVAL",
+    "IS NOT NULL",
+    "IS NULL",
+    "JOIN",
+    "LATERAL",
+    "LEFT",
+    "LIKE",
+    "LIMIT",
+    "NOT",
+    "NULL",
+    "OFFSET",
+    "ON",
+    "OR",
+    "ORDER BY",
+    "OVER",
+    "PARTITION BY",
+    "QUALIFY",
+    "RIGHT",
+    "ROWS",
+    "SELECT",
+    "SHOW TABLES",
+    "THEN",
+    "TRUE",
+    "UNION ALL",
+    "USING",
+    "VALUES",
+    "WHEN",
+    "WHERE",
+    "WITH",
 ];
 
 struct Prompt<'a> {
@@ -74,13 +125,12 @@ pub(super) fn run(asker: &Asker, shape: Shape, out: &mut (dyn Write + Send)) -> 
         };
         let _ = editor.add_history_entry(typed.trim());
         match prompt.take(typed.trim(), out) {
-            Ok(true) => {}
+            Ok(true) | Err(Failure::Told) => {}
             Ok(false) => break,
             Err(Failure::BrokenPipe) => return Err(Failure::BrokenPipe),
             Err(Failure::Interrupted) => say("ended"),
             Err(Failure::Usage(why) | Failure::Strict(why)) => say(&why),
             Err(Failure::Job(error)) => say(&format!("{error:#}")),
-            Err(Failure::Told) => {}
         }
         out.flush()?;
         progress::forget_interrupt();
@@ -188,9 +238,9 @@ impl Completer for Typist {
     type Candidate = String;
 
     fn complete(&self, line: &str, at: usize, _context: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
-        let begin = line[..at].rfind(|letter: char| !letter.is_alphanumeric() && letter != '_').map_or(0, |at| {
-            at + line[at..].chars().next().map_or(1, char::len_utf8)
-        });
+        let begin = line[..at]
+            .rfind(|letter: char| !letter.is_alphanumeric() && letter != '_')
+            .map_or(0, |at| at + line[at..].chars().next().map_or(1, char::len_utf8));
         let typed = line[begin..at].to_lowercase();
         if typed.is_empty() {
             return Ok((begin, Vec::new()));

@@ -160,7 +160,8 @@ impl TaskCodes {
     fn marked(&self, number: usize) -> impl Iterator<Item = (PersonId, Code)> {
         let first = number * PEOPLE_PER_TASK;
         let words = self.marked.iter().enumerate();
-        let places = words.flat_map(|(at, &word)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| at * 64 + bit));
+        let places =
+            words.flat_map(|(at, &word)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| at * 64 + bit));
         places.zip(&self.codes).map(move |(place, &code)| (person_id(first + place), code))
     }
 

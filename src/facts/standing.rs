@@ -47,7 +47,7 @@ impl LiveFacts {
 
 /// Of so many rows, which ones are named.
 fn named(rows: usize, names: impl Iterator<Item = usize>) -> Vec<bool> {
-    let mut named = vec![false; rows];
-    names.for_each(|row| named[row] = true);
-    named
+    let mut flags = vec![false; rows];
+    names.for_each(|row| flags[row] = true);
+    flags
 }

@@ -110,9 +110,7 @@ fn whatif(snapshot: &Arc<Snapshot>, given: &[Argument]) -> Result<Arc<dyn TableP
         Field::new("district", DataType::UInt32, true),
     ];
     let (schema, snapshot) = (Arc::new(Schema::new(fields)), Arc::clone(snapshot));
-    Ok(Arc::new(Prepared::new(Arc::clone(&schema), move || {
-        snapshot.compute(|| candidate.changes(&snapshot, &schema))
-    })))
+    Ok(Arc::new(Prepared::new(Arc::clone(&schema), move || snapshot.compute(|| candidate.changes(&snapshot, &schema)))))
 }
 
 /// Each contact by which a person is so many contacts away, and those nearer.
@@ -133,7 +131,7 @@ fn contacts(snapshot: &Arc<Snapshot>, given: &[Argument]) -> Result<Arc<dyn Tabl
     Ok(Arc::new(Prepared::new(Arc::clone(&schema), move || {
         let trace = |person| contacts_of(&snapshot.facts, person, degree, snapshot.as_of);
         let met = snapshot.person(&token).map_or_else(Vec::new, trace);
-        let via = UInt32Array::from_iter(met.iter().map(|met| met.via.map(|person| person.0)));
+        let via: UInt32Array = met.iter().map(|met| met.via.map(|person| person.0)).collect();
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(UInt8Array::from_iter_values(met.iter().map(|met| met.degree))),
             codes::persons(&snapshot, met.iter().map(|met| met.person))?,
@@ -156,9 +154,8 @@ fn column(schema: &SchemaRef, name: &str) -> usize {
 fn explain(snapshot: &Arc<Snapshot>, given: &[Argument]) -> Result<Arc<dyn TableProvider>> {
     let [Argument::Text(token)] = given else { return plan_err!("one text is wanted") };
     let instant = |name: &str| Field::new(name, instant_type(), true);
-    let list = |name: &str| {
-        Field::new(name, DataType::List(Arc::new(Field::new("item", DataType::Utf8, false))), false)
-    };
+    let list =
+        |name: &str| Field::new(name, DataType::List(Arc::new(Field::new("item", DataType::Utf8, false))), false);
     let fields = vec![
         text("person", false),
         text("colour", false),
@@ -195,7 +192,8 @@ fn page(snapshot: &Snapshot, person: PersonId) -> Option<explain::Explanation> {
 
 fn explanation(page: &explain::Explanation, schema: &SchemaRef) -> Result<RecordBatch> {
     // A person for whom no rule is active still has a row.
-    let rules: Vec<Option<&RuleReport>> = if page.rules.is_empty() { vec![None] } else { page.rules.iter().map(Some).collect() };
+    let rules: Vec<Option<&RuleReport>> =
+        if page.rules.is_empty() { vec![None] } else { page.rules.iter().map(Some).collect() };
     let rules = || rules.iter().copied();
     let of_each = |text: &dyn Fn(&RuleReport) -> String| texts(rules().map(|rule| rule.map(text)));
     let of_page = |at: Option<LocalInstant>| instants(rules().map(|_| at));
@@ -214,8 +212,12 @@ fn explanation(page: &explain::Explanation, schema: &SchemaRef) -> Result<Record
         instants(rules().map(|rule| rule?.trigger)),
         instants(rules().map(|rule| rule?.earliest_release)),
         instants(rules().map(|rule| rule?.attainable_release)),
-        sinks::text_lists(rules().map(|rule| rule.into_iter().flat_map(|rule| &rule.because).map(|words| words.zh.as_str()))),
-        sinks::text_lists(rules().map(|rule| rule.into_iter().flat_map(|rule| &rule.because).map(|words| words.en.as_str()))),
+        sinks::text_lists(
+            rules().map(|rule| rule.into_iter().flat_map(|rule| &rule.because).map(|words| words.zh.as_str())),
+        ),
+        sinks::text_lists(
+            rules().map(|rule| rule.into_iter().flat_map(|rule| &rule.because).map(|words| words.en.as_str())),
+        ),
         of_each(&evidence),
     ];
     Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)

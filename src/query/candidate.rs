@@ -40,7 +40,8 @@ impl Candidate {
             let rest = rest.trim();
             match word {
                 "list" => {
-                    let pair = rest.split_once('=').map(|(code, level)| (region(code.trim()), Level::parse(level.trim())));
+                    let pair =
+                        rest.split_once('=').map(|(code, level)| (region(code.trim()), Level::parse(level.trim())));
                     let Some((Some(region), Some(level))) = pair else {
                         return plan_err!("{part:?}: write list 330106=high; levels are {}", Level::NAMES.join(", "));
                     };

@@ -39,22 +39,22 @@ impl CodeTable {
     pub(super) fn new(snapshot: Arc<Snapshot>, at: Timestamp) -> Self {
         Self { snapshot, at, schema: with_views(&codes_schema()) }
     }
+}
 
-    /// What conditions leave: persons, if any are named, and colours.
-    fn wanted(&self, conditions: &[Condition]) -> (Option<Vec<u32>>, Vec<Colour>) {
-        let (mut persons, mut colours): (Option<Vec<u32>>, _) = (None, Colour::ALL.to_vec());
-        for test in conditions.iter().flat_map(|condition| &condition.0) {
-            let Wanted::Among(codes) = &test.wanted else { continue };
-            if test.column == COLOUR {
-                colours.retain(|colour| codes.contains(&short(colour.index())));
-            } else if let Some(persons) = &mut persons {
-                persons.retain(|person| codes.contains(person));
-            } else {
-                persons = Some(codes.iter().copied().collect());
-            }
+/// What conditions leave: persons, if any are named, and colours.
+fn wanted(conditions: &[Condition]) -> (Option<Vec<u32>>, Vec<Colour>) {
+    let (mut persons, mut colours): (Option<Vec<u32>>, _) = (None, Colour::ALL.to_vec());
+    for test in conditions.iter().flat_map(|condition| &condition.0) {
+        let Wanted::Among(codes) = &test.wanted else { continue };
+        if test.column == COLOUR {
+            colours.retain(|colour| codes.contains(&short(colour.index())));
+        } else if let Some(persons) = &mut persons {
+            persons.retain(|person| codes.contains(person));
+        } else {
+            persons = Some(codes.iter().copied().collect());
         }
-        (persons, colours)
     }
+    (persons, colours)
 }
 
 fn short(index: usize) -> u32 {
@@ -123,7 +123,7 @@ impl TableProvider for CodeTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let columns = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
         let conditions: Vec<Condition> = filters.iter().filter_map(|filter| taken(filter, self)).collect();
-        let (persons, colours) = self.wanted(&conditions);
+        let (persons, colours) = wanted(&conditions);
         let (snapshot, at) = (Arc::clone(&self.snapshot), self.at);
         let codes = apart(move || Ok(snapshot.codes_at(at))).await?;
         let persons = persons.map(|mut persons| {

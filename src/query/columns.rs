@@ -8,20 +8,21 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, AsArray as _, BooleanArray, Float64Array, StringViewArray, TimestampMicrosecondArray,
-    UInt8Array, UInt32Array, UInt64Array,
+    ArrayRef, AsArray as _, BooleanArray, Float64Array, StringViewArray, TimestampMicrosecondArray, UInt8Array,
+    UInt32Array, UInt64Array,
 };
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::compute::{cast, take};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt8Type};
+use arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef, TimestampMicrosecondType, UInt32Type};
 use arrow::error::ArrowError;
 
 use super::names::Views;
 use super::rows::Rows;
 use crate::facts::Facts;
+use crate::model::flat::Element;
 use crate::model::schema::{ColumnType, instant_type};
 use crate::model::{
-    Admission, CaseKind, ClosedEnum as _, DocType, EnumSet, Flat, LabelId, Level, Optional, Outcome, PersonId, PlaceId,
+    Admission, CaseKind, ClosedEnum, DocType, EnumSet, Flat, LabelId, Level, Optional, Outcome, PersonId, PlaceId,
     QuarantineKind, Region, ReviewState, Setting, Symptom, Table, TestResult, Timestamp,
 };
 
@@ -193,8 +194,8 @@ pub(super) fn array(kept: Kept, facts: &Facts, views: &Views, rows: &Rows<'_>) -
         MaybeLabel(column) => take(views.labels(facts), &rows.of(&codes(column(facts)))?, None),
         MaybeRegion(column) => {
             let codes = rows.of(&codes(column(facts)))?;
-            let codes = codes.as_primitive::<arrow::datatypes::UInt32Type>();
-            let nulls = NullBuffer::from_iter(codes.values().iter().map(|&code| code != 0));
+            let codes = codes.as_primitive::<UInt32Type>();
+            let nulls: NullBuffer = codes.values().iter().map(|&code| code != 0).collect();
             Ok(Arc::new(UInt32Array::new(codes.values().clone(), Some(nulls))))
         }
         Instant(column) => rows.of(&instants(ScalarBuffer::from(column(facts).buffer()), None)),
@@ -204,15 +205,15 @@ pub(super) fn array(kept: Kept, facts: &Facts, views: &Views, rows: &Rows<'_>) -
         Seat(column) => cast(&rows.of(&codes(column(facts)))?, &DataType::UInt16),
         Kept::Temperature(column) => {
             let values = rows.of(&Float64Array::new(column(facts).buffer().into(), None))?;
-            let values = values.as_primitive::<arrow::datatypes::Float64Type>();
-            let nulls = NullBuffer::from_iter(values.values().iter().map(|degrees| !degrees.is_nan()));
+            let values = values.as_primitive::<Float64Type>();
+            let nulls: NullBuffer = values.values().iter().map(|degrees| !degrees.is_nan()).collect();
             Ok(Arc::new(Float64Array::new(values.values().clone(), Some(nulls))))
         }
-        Kept::Symptom(column, symptom) => flags(column(facts), rows, symptom),
-        Kept::Admission(column, admission) => flags(column(facts), rows, admission),
+        Kept::Symptom(column, symptom) => Ok(flags(column(facts), rows, symptom)),
+        Kept::Admission(column, admission) => Ok(flags(column(facts), rows, admission)),
         Name(column, names) => {
             let codes = rows.bytes(column(facts));
-            let nulls = NullBuffer::from_iter(codes.iter().map(|&code| usize::from(code) < names.len()));
+            let nulls: NullBuffer = codes.iter().map(|&code| usize::from(code) < names.len()).collect();
             let codes = UInt8Array::new(codes, Some(nulls).filter(|nulls| nulls.null_count() > 0));
             take(&StringViewArray::from_iter_values(names), &codes, None)
         }
@@ -220,7 +221,7 @@ pub(super) fn array(kept: Kept, facts: &Facts, views: &Views, rows: &Rows<'_>) -
 }
 
 /// A column of ids or codes of four bytes, as they lie in memory.
-fn codes<T: crate::model::flat::Element>(column: &Flat<T>) -> UInt32Array {
+fn codes<T: Element>(column: &Flat<T>) -> UInt32Array {
     UInt32Array::new(column.buffer().into(), None)
 }
 
@@ -229,29 +230,19 @@ pub(super) fn instants(values: ScalarBuffer<i64>, nulls: Option<NullBuffer>) -> 
     TimestampMicrosecondArray::new(values, nulls).with_data_type(instant_type())
 }
 
-fn maybe_instants<T: crate::model::flat::Element>(
-    column: &Flat<T>,
-    rows: &Rows<'_>,
-    null: i64,
-) -> Result<ArrayRef, ArrowError> {
+fn maybe_instants<T: Element>(column: &Flat<T>, rows: &Rows<'_>, null: i64) -> Result<ArrayRef, ArrowError> {
     let values = rows.of(&instants(ScalarBuffer::from(column.buffer()), None))?;
-    let values = values.as_primitive::<arrow::datatypes::TimestampMicrosecondType>().values().clone();
-    let nulls = NullBuffer::from_iter(values.iter().map(|&value| value != null));
+    let values = values.as_primitive::<TimestampMicrosecondType>().values().clone();
+    let nulls: NullBuffer = values.iter().map(|&value| value != null).collect();
     Ok(Arc::new(instants(values, Some(nulls))))
 }
 
-fn flags<E: crate::model::ClosedEnum>(
-    column: &Flat<EnumSet<E>>,
-    rows: &Rows<'_>,
-    flag: E,
-) -> Result<ArrayRef, ArrowError>
+fn flags<E: ClosedEnum>(column: &Flat<EnumSet<E>>, rows: &Rows<'_>, flag: E) -> ArrayRef
 where
-    EnumSet<E>: crate::model::flat::Element,
+    EnumSet<E>: Element,
 {
-    let bits = UInt8Array::new(rows.bytes(column.bytes()), None);
-    Ok(Arc::new(BooleanArray::from_unary(&bits, |bits: <UInt8Type as arrow::datatypes::ArrowPrimitiveType>::Native| {
-        bits >> flag.index() & 1 == 1
-    })))
+    let bits = rows.bytes(column.bytes());
+    Arc::new(bits.iter().map(|bits| Some(bits >> flag.index() & 1 == 1)).collect::<BooleanArray>())
 }
 
 #[cfg(test)]

@@ -280,7 +280,8 @@ impl Source for FactScan {
         let test = |test: &Test| test.wanted.describe(names[test.column].name);
         let condition = |condition: &Condition| condition.0.iter().map(test).collect::<Vec<_>>().join(" OR ");
         let conditions: Vec<String> = self.conditions.iter().map(condition).collect();
-        let filter = if conditions.is_empty() { String::new() } else { format!(", filter=[{}]", conditions.join(", ")) };
+        let filter =
+            if conditions.is_empty() { String::new() } else { format!(", filter=[{}]", conditions.join(", ")) };
         format!("table={}, {access}{filter}, columns=[{}]", self.table.name(), columns.join(", "))
     }
 
@@ -333,8 +334,7 @@ impl FactScan {
         if self.conditions.is_empty() {
             let end = zone.end;
             return Box::new(
-                zone.step_by(batch_rows)
-                    .map(move |begin| scan.batch(&Rows::Range(begin..end.min(begin + batch_rows)))),
+                zone.step_by(batch_rows).map(move |begin| scan.batch(&Rows::Range(begin..end.min(begin + batch_rows)))),
             );
         }
         let rows = self.selected(zone);

@@ -39,42 +39,62 @@ pub(super) fn all(snapshot: &Arc<Snapshot>) -> Vec<ScalarUDF> {
             name: "region_level",
             takes: vec![DataType::UInt32],
             gives: DataType::Utf8View,
-            doc: ("The level of risk of a region at the instant of the codes: the nearest listed division decides; null if none is listed.", "region_level(code)", &["A division code or a country's number."]),
-            call: region_level,
+            doc: (
+                "The level of risk of a region at the instant of the codes: the nearest listed division decides; null if none is listed.",
+                "region_level(code)",
+                &["A division code or a country's number."],
+            ),
+            call: |snapshot, given| Ok(region_level(snapshot, given)),
         },
         Function {
             name: REGION_WITHIN,
             takes: vec![DataType::UInt32, DataType::UInt32],
             gives: DataType::Boolean,
-            doc: ("Whether a region is another one, or inside it.", "region_within(code, ancestor)", &["The region.", "The region that may hold it."]),
-            call: region_within,
+            doc: (
+                "Whether a region is another one, or inside it.",
+                "region_within(code, ancestor)",
+                &["The region.", "The region that may hold it."],
+            ),
+            call: |_, given| Ok(region_within(given)),
         },
         Function {
             name: "region_name",
             takes: vec![DataType::UInt32, DataType::Utf8View],
             gives: DataType::Utf8View,
-            doc: ("The name of a region with those that hold it, largest first; null for a code in no list.", "region_name(code, lang)", &["The region.", "'zh' or 'en'."]),
-            call: region_name,
+            doc: (
+                "The name of a region with those that hold it, largest first; null for a code in no list.",
+                "region_name(code, lang)",
+                &["The region.", "'zh' or 'en'."],
+            ),
+            call: |_, given| region_name(given),
         },
         Function {
             name: "local_day",
             takes: vec![instant_type()],
             gives: DataType::Date32,
-            doc: ("The calendar day that an instant is in, on the clock of the rules in force.", "local_day(ts)", &["An instant."]),
-            call: local_day,
+            doc: (
+                "The calendar day that an instant is in, on the clock of the rules in force.",
+                "local_day(ts)",
+                &["An instant."],
+            ),
+            call: |snapshot, given| Ok(local_day(snapshot, given)),
         },
         Function {
             name: "working_days",
             takes: vec![instant_type(), instant_type()],
             gives: DataType::Int64,
-            doc: ("The working days that begin after one instant and not after another, on the clock of the rules in force: weekdays, but for the holidays and shifted workdays that the State Council gave notice of for 2020 to 2023.", "working_days(since, until)", &["An instant.", "A later instant."]),
-            call: working_days,
+            doc: (
+                "The working days that begin after one instant and not after another, on the clock of the rules in force: weekdays, but for the holidays and shifted workdays that the State Council gave notice of for 2020 to 2023.",
+                "working_days(since, until)",
+                &["An instant.", "A later instant."],
+            ),
+            call: |snapshot, given| Ok(working_days(snapshot, given)),
         },
     ];
     functions.into_iter().map(|function| ScalarUDF::new_from_impl(Bound::new(function, snapshot))).collect()
 }
 
-type Call = fn(&Snapshot, &[ArrayRef], usize) -> Result<ArrayRef>;
+type Call = fn(&Snapshot, &[ArrayRef]) -> Result<ArrayRef>;
 
 /// What a function is.
 struct Function {
@@ -155,7 +175,7 @@ impl ScalarUDFImpl for Bound {
         let is_scalar = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let rows = if is_scalar { 1 } else { args.number_rows };
         let arrays = args.args.iter().map(|arg| arg.to_array(rows)).collect::<Result<Vec<_>>>()?;
-        let answer = (self.call)(&self.snapshot, &arrays, rows)?;
+        let answer = (self.call)(&self.snapshot, &arrays)?;
         if is_scalar {
             return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&answer, 0)?));
         }
@@ -182,23 +202,23 @@ fn texts(codes: &ArrayRef, look_up: impl Fn(Region) -> Option<String>) -> ArrayR
     Arc::new(texts.finish())
 }
 
-fn region_level(snapshot: &Snapshot, arrays: &[ArrayRef], _rows: usize) -> Result<ArrayRef> {
+fn region_level(snapshot: &Snapshot, arrays: &[ArrayRef]) -> ArrayRef {
     let level = |region| snapshot.facts.regions.level_at(region, snapshot.as_of).map(|level| level.name().to_owned());
-    Ok(texts(&arrays[0], level))
+    texts(&arrays[0], level)
 }
 
-fn region_within(_snapshot: &Snapshot, arrays: &[ArrayRef], _rows: usize) -> Result<ArrayRef> {
+fn region_within(arrays: &[ArrayRef]) -> ArrayRef {
     let within = |(region, ancestor): (Option<u32>, Option<u32>)| {
         let (region, ancestor) = (region?, ancestor?);
         Some(Region::new(region).zip(Region::new(ancestor)).is_some_and(|(region, above)| is_within(region, above)))
     };
-    Ok(Arc::new(regions(&arrays[0]).zip(regions(&arrays[1])).map(within).collect::<BooleanArray>()))
+    Arc::new(regions(&arrays[0]).zip(regions(&arrays[1])).map(within).collect::<BooleanArray>())
 }
 
-fn region_name(_snapshot: &Snapshot, arrays: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
+fn region_name(arrays: &[ArrayRef]) -> Result<ArrayRef> {
     let languages = arrays[1].as_string_view();
     let mut known: HashMap<(u32, bool), Option<String>> = HashMap::new();
-    let mut texts = StringViewBuilder::with_capacity(rows);
+    let mut texts = StringViewBuilder::with_capacity(languages.len());
     for (code, language) in regions(&arrays[0]).zip(languages) {
         let (Some(code), Some(language)) = (code, language) else {
             texts.append_null();
@@ -219,19 +239,19 @@ fn instants(array: &ArrayRef) -> impl Iterator<Item = Option<Timestamp>> + '_ {
     array.as_primitive::<TimestampMicrosecondType>().iter().map(|at| at.map(Timestamp))
 }
 
-fn local_day(snapshot: &Snapshot, arrays: &[ArrayRef], _rows: usize) -> Result<ArrayRef> {
+fn local_day(snapshot: &Snapshot, arrays: &[ArrayRef]) -> ArrayRef {
     let offset = snapshot.program.utc_offset;
     // Days of 64-bit microseconds fit 32 bits.
     let day = |at: Timestamp| i32::try_from(at.local_day(offset).0).unwrap_or(i32::MAX);
-    Ok(Arc::new(instants(&arrays[0]).map(|at| at.map(day)).collect::<Date32Array>()))
+    Arc::new(instants(&arrays[0]).map(|at| at.map(day)).collect::<Date32Array>())
 }
 
-fn working_days(snapshot: &Snapshot, arrays: &[ArrayRef], _rows: usize) -> Result<ArrayRef> {
+fn working_days(snapshot: &Snapshot, arrays: &[ArrayRef]) -> ArrayRef {
     let offset = snapshot.program.utc_offset;
     let days = |(since, until): (Option<Timestamp>, Option<Timestamp>)| {
         Some(workdays::between(since?.local_day(offset), until?.local_day(offset)))
     };
-    Ok(Arc::new(instants(&arrays[0]).zip(instants(&arrays[1])).map(days).collect::<Int64Array>()))
+    Arc::new(instants(&arrays[0]).zip(instants(&arrays[1])).map(days).collect::<Int64Array>())
 }
 
 /// A column of codes of regions.

@@ -65,7 +65,9 @@ fn refusal(node: &LogicalPlan, folders: &Folders) -> Result<(), QueryError> {
         LogicalPlan::Copy(copy) => folders.inside(&copy.output_url).map(|_| ()),
         LogicalPlan::Statement(Statement::Prepare(_) | Statement::Execute(_) | Statement::Deallocate(_)) => Ok(()),
         // Limits are not the asker's to set.
-        LogicalPlan::Statement(Statement::SetVariable(set)) if !set.variable.starts_with("datafusion.runtime") => Ok(()),
+        LogicalPlan::Statement(Statement::SetVariable(set)) if !set.variable.starts_with("datafusion.runtime") => {
+            Ok(())
+        }
         LogicalPlan::Statement(statement) => read_only(statement.name()),
         _ => Ok(()),
     }

@@ -51,8 +51,11 @@ impl Inverted {
     }
 }
 
+/// The least and the greatest instant of some rows; the other way round if there is none.
+pub(super) type Extremes = (i64, i64);
+
 /// The least and the greatest instant of each [`QUERY_ZONE_ROWS`] rows of a column; none of a column without instants.
-pub(super) fn zones(kept: Kept, facts: &Facts) -> Option<Vec<(i64, i64)>> {
+pub(super) fn zones(kept: Kept, facts: &Facts) -> Option<Vec<Extremes>> {
     macro_rules! zones {
         ($column:expr, $instant:expr) => {{
             let zone = |zone: &[_]| {

@@ -61,8 +61,8 @@ impl TableProvider for Prepared {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let make = Arc::clone(&self.make);
-        let made = self.made.get_or_try_init(|| apart(move || make())).await?;
-        let batch = made.slice(0, made.num_rows().min(limit.unwrap_or(usize::MAX)));
+        let whole = self.made.get_or_try_init(|| apart(move || make())).await?;
+        let batch = whole.slice(0, whole.num_rows().min(limit.unwrap_or(usize::MAX)));
         Ok(MemorySourceConfig::try_new_exec(&[vec![batch]], Arc::clone(&self.schema), projection.cloned())?)
     }
 }

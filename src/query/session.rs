@@ -141,6 +141,9 @@ impl Session {
     ///
     /// # Errors
     /// A text that is not SQL.
+    ///
+    /// # Panics
+    /// Never: the dialect is one that there is.
     pub fn statements(text: &str) -> Result<Vec<Statement>, QueryError> {
         let dialect = dialect_from_str(DIALECT).expect("the dialect is one that there is");
         Ok(DFParser::parse_sql_with_dialect(text, &*dialect)?.into())

@@ -12,7 +12,7 @@ use dashmap::DashMap;
 use rayon::ThreadPool;
 
 use super::columns::kept;
-use super::index::{self, Inverted};
+use super::index::{self, Extremes, Inverted};
 use super::names::Views;
 use crate::evaluate::{self, Codes};
 use crate::facts::Facts;
@@ -53,7 +53,7 @@ pub struct Snapshot {
     rejections: OnceLock<Vec<Rejection>>,
     by_place: OnceLock<Inverted>,
     by_region: OnceLock<Inverted>,
-    zones: DashMap<(Table, usize), Arc<[(i64, i64)]>>,
+    zones: DashMap<(Table, usize), Arc<[Extremes]>>,
 }
 
 impl fmt::Debug for Snapshot {
@@ -110,9 +110,8 @@ impl Snapshot {
 
     /// Everybody's code. Cost: a recompute, once.
     pub(super) fn codes(&self) -> &Arc<Codes> {
-        self.codes.get_or_init(|| {
-            Arc::new(self.compute(|| evaluate::recompute(&self.facts, &self.program, self.as_of)))
-        })
+        self.codes
+            .get_or_init(|| Arc::new(self.compute(|| evaluate::recompute(&self.facts, &self.program, self.as_of))))
     }
 
     /// Everybody's code at another instant. Cost: a recompute, unless it is one of the last few that were asked for.
@@ -146,9 +145,7 @@ impl Snapshot {
     pub(super) fn rejections(&self) -> &[Rejection] {
         self.rejections.get_or_init(|| {
             let Origins { rejections, sources, .. } = &self.origins;
-            let refused = self.compute(|| {
-                sinks::refused_declarations(&self.facts, &self.program, self.as_of, sources)
-            });
+            let refused = self.compute(|| sinks::refused_declarations(&self.facts, &self.program, self.as_of, sources));
             rejections.iter().cloned().chain(refused).collect()
         })
     }
@@ -170,11 +167,11 @@ impl Snapshot {
     }
 
     /// The least and greatest instants in the zones of a column; none of a column without instants.
-    pub(super) fn zones(&self, table: Table, column: usize) -> Option<Arc<[(i64, i64)]>> {
+    pub(super) fn zones(&self, table: Table, column: usize) -> Option<Arc<[Extremes]>> {
         if let Some(zones) = self.zones.get(&(table, column)) {
             return Some(Arc::clone(&zones));
         }
-        let zones: Arc<[(i64, i64)]> = self.compute(|| index::zones(kept(table)[column], &self.facts))?.into();
+        let zones: Arc<[Extremes]> = self.compute(|| index::zones(kept(table)[column], &self.facts))?.into();
         self.zones.insert((table, column), Arc::clone(&zones));
         Some(zones)
     }

@@ -13,7 +13,7 @@ use super::prepared::Prepared;
 use super::snapshot::Snapshot;
 use crate::gazetteer;
 use crate::model::schema::rejections_schema;
-use crate::model::{ClosedEnum as _, Region, RegionId};
+use crate::model::{ClosedEnum as _, Level, Region, RegionId};
 use crate::rules::{Cause, Program, Release, Rule};
 use crate::sinks;
 
@@ -47,7 +47,7 @@ fn regions_batch(snapshot: &Snapshot, schema: &SchemaRef) -> Result<RecordBatch>
     let mut all: Vec<Region> = gazetteer::regions().chain(met).chain(known.listings().region.iter().copied()).collect();
     all.sort_unstable();
     all.dedup();
-    let level = |region: &Region| known.level_at(*region, snapshot.as_of).map(|level| level.name());
+    let level = |region: &Region| known.level_at(*region, snapshot.as_of).map(Level::name);
     let columns = vec![
         region_codes(all.iter().copied().map(Some)),
         texts(all.iter().map(|&region| gazetteer::name_zh(region))),
@@ -117,9 +117,11 @@ const fn release_of(cause: &Cause) -> Option<Release> {
         | Cause::Declared { release, .. }
         | Cause::Symptoms { release, .. }
         | Cause::Test { release } => Some(*release),
-        Cause::Case { .. } | Cause::Quarantine { .. } | Cause::Untested { .. } | Cause::Unreported { .. } | Cause::Finding => {
-            None
-        }
+        Cause::Case { .. }
+        | Cause::Quarantine { .. }
+        | Cause::Untested { .. }
+        | Cause::Unreported { .. }
+        | Cause::Finding => None,
     }
 }
 
@@ -154,6 +156,7 @@ pub(super) fn rejections(snapshot: Arc<Snapshot>) -> Prepared {
 /// Types that cannot be cast.
 pub(super) fn with_types(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     let columns = schema.fields().iter().zip(batch.columns());
-    let columns = columns.map(|(field, column)| arrow::compute::cast(column, field.data_type())).collect::<Result<_, _>>()?;
+    let columns =
+        columns.map(|(field, column)| arrow::compute::cast(column, field.data_type())).collect::<Result<_, _>>()?;
     Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
 }
