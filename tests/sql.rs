@@ -44,7 +44,7 @@ fn snapshot(world: &World, program: &Program, at: Timestamp) -> Snapshot {
 impl Asker {
     fn new(world: &World, program: &Program, at: Timestamp) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let session = runtime.block_on(Session::new(&Arc::new(snapshot(world, program, at)), limits()));
+        let session = Session::new(&Arc::new(snapshot(world, program, at)), limits());
         Self { runtime, session: session.expect("a session") }
     }
 
@@ -454,7 +454,7 @@ fn files_are_reached_in_the_folders_that_are_open() {
     let files = Folders::new(std::slice::from_ref(&open)).expect("it is there");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let snapshot = Arc::new(snapshot(&world, &rules, world.sample_instants(3, 1)[0]));
-    let session = runtime.block_on(Session::new(&snapshot, Limits { files, ..limits() })).expect("a session");
+    let session = Session::new(&snapshot, Limits { files, ..limits() }).expect("a session");
     let asker = Asker { runtime, session };
     asker.rows("COPY (SELECT id, person FROM stays ORDER BY id) TO 'mine.parquet'");
     let copied = asker.rows("SELECT * FROM read_parquet('mine.parquet') ORDER BY id");
@@ -480,7 +480,7 @@ fn what_a_query_may_hold_is_bounded_and_the_rest_goes_to_disk() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let snapshot = Arc::new(snapshot(&world, &rules, world.sample_instants(5, 1)[0]));
     let few = Limits { memory_bytes: 16 << 20, threads: 1, ..limits() };
-    let session = runtime.block_on(Session::new(&snapshot, few)).expect("a session");
+    let session = Session::new(&snapshot, few).expect("a session");
     let asker = Asker { runtime, session };
     // 64 MB of numbers, sorted in a quarter of that.
     let sorted = "SELECT max(place) FROM (SELECT row_number() OVER (ORDER BY value % 1000003) AS place \
@@ -501,7 +501,7 @@ fn a_query_that_nobody_waits_for_ends() {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().expect("a runtime");
     let snapshot = Arc::new(snapshot(&world, &rules, world.sample_instants(6, 1)[0]));
-    let session = runtime.block_on(Session::new(&snapshot, limits())).expect("a session");
+    let session = Session::new(&snapshot, limits()).expect("a session");
     let endless = "SELECT count(*) FROM generate_series(1, 1000000000000) WHERE value % 7 = 3";
     let statement = Session::statements(endless).expect("SQL").remove(0);
     runtime.block_on(async {

@@ -116,7 +116,7 @@ fn tables_functions_and_errors_are_as_written_down() {
     for file in found {
         let connect = || async {
             let limits = Limits { memory_bytes: 1 << 30, threads: 2, time: None, files: Folders::default() };
-            Session::new(&snapshot, limits).await.map(Asker)
+            Session::new(&snapshot, limits).map(Asker)
         };
         let mut runner = Runner::new(connect);
         let done = runtime.block_on(async {

@@ -28,7 +28,8 @@ impl From<QueryError> for Failure {
         match error {
             QueryError::Cancelled => Self::Interrupted,
             error if error.is_of_words() => Self::Usage(error.to_string()),
-            error => Self::Job(error.into()),
+            // Its words say already what it comes of.
+            error => Self::Job(anyhow::Error::msg(error.to_string())),
         }
     }
 }
@@ -116,7 +117,7 @@ fn asker(args: &SqlArgs) -> Result<(Asker, Option<tempfile::TempDir>), Failure> 
     };
     progress.finish();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).build()?;
-    let session = runtime.block_on(Session::new(&Arc::new(snapshot), limits))?;
+    let session = Session::new(&Arc::new(snapshot), limits)?;
     Ok((Asker { runtime: Some(runtime), session }, copy))
 }
 

@@ -32,6 +32,14 @@ pub enum QueryError {
         /// What the system says.
         cause: std::io::Error,
     },
+    /// A file of changes or refused rows is not there.
+    #[error("{}: {cause}", .file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        cause: std::io::Error,
+    },
     /// It took too long.
     #[error("the query took longer than {} s and was ended", .limit.as_secs_f64())]
     TooLong {
@@ -57,7 +65,7 @@ impl QueryError {
                     | DataFusionError::NotImplemented(_)
                     | DataFusionError::Collection(_)
             ),
-            Self::ReadOnly { .. } | Self::Outside { .. } | Self::Folder { .. } => true,
+            Self::ReadOnly { .. } | Self::Outside { .. } | Self::Folder { .. } | Self::File { .. } => true,
             Self::TooLong { .. } | Self::Cancelled => false,
         }
     }

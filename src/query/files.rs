@@ -4,14 +4,17 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::common::{Result, plan_err};
+use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::Expr;
 use datafusion::scalar::ScalarValue;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use url::Url;
 
 use super::guard::Folders;
 
@@ -28,13 +31,29 @@ impl TableFunctionImpl for ReadParquet {
         let files = files(&real)?;
         let Some(first) = files.first() else { return plan_err!("{path}: no file of Parquet there") };
         let schema = ParquetRecordBatchReaderBuilder::try_new(File::open(first)?)?.schema().clone();
-        let url = |file: &PathBuf| ListingTableUrl::parse(file.display().to_string());
-        let urls = files.iter().map(url).collect::<Result<_>>()?;
-        let config = ListingTableConfig::new_with_multi_paths(urls)
-            .with_listing_options(ListingOptions::new(Arc::new(ParquetFormat::default())))
-            .with_schema(schema);
-        Ok(Arc::new(ListingTable::try_new(config)?))
+        Ok(Arc::new(table_of(&files, Arc::new(ParquetFormat::default()), schema)?))
     }
+}
+
+/// The rows of some files, whose real paths these are.
+///
+/// # Errors
+/// A path that cannot be told.
+pub(super) fn table_of(files: &[PathBuf], format: Arc<dyn FileFormat>, schema: SchemaRef) -> Result<ListingTable> {
+    let url = |file: &PathBuf| ListingTableUrl::parse(url_of(file)?);
+    let urls = files.iter().map(url).collect::<Result<_>>()?;
+    let options = ListingOptions::new(format).with_file_extension("");
+    let config = ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options).with_schema(schema);
+    ListingTable::try_new(config)
+}
+
+/// A path as a URL: DataFusion takes stars and brackets of a plain path for patterns, and `%20` for a space.
+///
+/// # Errors
+/// A path that is not absolute.
+pub(super) fn url_of(path: &Path) -> Result<String> {
+    let no_url = |()| DataFusionError::Plan(format!("{}: no absolute path", path.display()));
+    Ok(Url::from_file_path(path).map_err(no_url)?.into())
 }
 
 /// A file, or the files of Parquet in a folder.

@@ -139,8 +139,9 @@ impl ExecutionPlan for ScanExec {
             total_byte_size: Precision::Absent,
             column_statistics: column_statistics.collect(),
         };
+        // With a limit, parts of few rows give fewer than it: how many there are in all is not known.
         Ok(Arc::new(match self.limit {
-            Some(_) => statistics.with_fetch(self.limit, 0, self.source.partitions())?,
+            Some(_) => statistics.with_fetch(self.limit, 0, self.source.partitions())?.to_inexact(),
             None => statistics,
         }))
     }

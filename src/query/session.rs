@@ -13,19 +13,22 @@ use std::time::Duration;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::empty::EmptyTable;
+use datafusion::datasource::file_format::FileFormat;
+use datafusion::datasource::file_format::json::JsonFormat;
+use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
-use datafusion::prelude::{DataFrame, JsonReadOptions, ParquetReadOptions, SessionConfig, SessionContext};
+use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::sqlparser::dialect::dialect_from_str;
 use futures::StreamExt as _;
 
 use super::codes::{CodeTable, with_views};
 use super::facts::{FactTable, Of};
-use super::files::ReadParquet;
+use super::files::{ReadParquet, table_of, url_of};
 use super::guard::{self, Folders};
 use super::snapshot::Snapshot;
 use super::{QueryError, calls, functions, tables};
@@ -68,11 +71,11 @@ pub struct Answer {
 }
 
 impl Session {
-    /// A session over a snapshot. To be called, as everything here, within a runtime.
+    /// A session over a snapshot.
     ///
     /// # Errors
     /// Files of changes or refused rows that cannot be read.
-    pub async fn new(snapshot: &Arc<Snapshot>, limits: Limits) -> Result<Self, QueryError> {
+    pub fn new(snapshot: &Arc<Snapshot>, limits: Limits) -> Result<Self, QueryError> {
         let pool = TrackConsumersPool::new(FairSpillPool::new(limits.memory_bytes), CONSUMERS_NAMED);
         let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc()?;
         let mut config = SessionConfig::new().with_target_partitions(limits.threads).with_information_schema(true);
@@ -83,11 +86,11 @@ impl Session {
         *kept = (*kept).min(limits.memory_bytes / SORT_SHARE);
         let context = SessionContext::new_with_config_rt(config, runtime);
         let session = Self { context, limits };
-        session.register(snapshot).await?;
+        session.register(snapshot)?;
         Ok(session)
     }
 
-    async fn register(&self, snapshot: &Arc<Snapshot>) -> Result<(), QueryError> {
+    fn register(&self, snapshot: &Arc<Snapshot>) -> Result<(), QueryError> {
         let context = &self.context;
         let add = |name: &str, table: Arc<dyn TableProvider>| context.register_table(name, table).map(|_| ());
         for table in Table::ALL {
@@ -98,10 +101,10 @@ impl Session {
         add("codes", Arc::new(CodeTable::new(Arc::clone(snapshot), snapshot.as_of)))?;
         add("regions", Arc::new(tables::regions(Arc::clone(snapshot))))?;
         add("rules", Arc::new(tables::rules(Arc::clone(snapshot))))?;
-        let told = self.files(&snapshot.origins.changes, &with_views(&changes_schema())).await?;
+        let told = self.files(&snapshot.origins.changes, &with_views(&changes_schema()))?;
         add("changes", told.map_or_else(|| empty(&changes_schema()), DataFrame::into_view))?;
         let refused = context.read_table(Arc::new(tables::rejections(Arc::clone(snapshot))))?;
-        let refused = match self.files(&snapshot.origins.refused, &with_views(&rejections_schema())).await? {
+        let refused = match self.files(&snapshot.origins.refused, &with_views(&rejections_schema()))? {
             Some(earlier) => earlier.union(refused)?,
             None => refused,
         };
@@ -117,18 +120,14 @@ impl Session {
     }
 
     /// The rows of files of outputs: Parquet, or else NDJSON. `None` if there is no file.
-    async fn files(&self, files: &[PathBuf], schema: &SchemaRef) -> Result<Option<DataFrame>, QueryError> {
+    fn files(&self, files: &[PathBuf], schema: &SchemaRef) -> Result<Option<DataFrame>, QueryError> {
         let mut all: Option<DataFrame> = None;
         for file in files {
-            let path = file.display().to_string();
-            let extension = file.extension().unwrap_or_default().to_string_lossy().into_owned();
-            let rows = if extension == "parquet" {
-                self.context.read_parquet(path, ParquetReadOptions::default().schema(schema)).await?
-            } else {
-                let extension = format!(".{extension}");
-                let options = JsonReadOptions::default().schema(schema).file_extension(&extension);
-                self.context.read_json(path, options).await?
-            };
+            let is_parquet = file.extension().is_some_and(|extension| extension == "parquet");
+            let format: Arc<dyn FileFormat> =
+                if is_parquet { Arc::new(ParquetFormat::default()) } else { Arc::new(JsonFormat::default()) };
+            let real = file.canonicalize().map_err(|cause| QueryError::File { file: file.clone(), cause })?;
+            let rows = self.context.read_table(Arc::new(table_of(&[real], format, Arc::clone(schema))?))?;
             all = Some(match all {
                 Some(all) => all.union(rows)?,
                 None => rows,
@@ -177,7 +176,7 @@ impl Session {
     /// The plan, writing under the real path of what it writes, which has been looked at.
     fn real_output(&self, plan: LogicalPlan) -> Result<LogicalPlan, QueryError> {
         let LogicalPlan::Copy(mut copy) = plan else { return Ok(plan) };
-        copy.output_url = self.limits.files.inside(&copy.output_url)?.display().to_string();
+        copy.output_url = url_of(&self.limits.files.inside(&copy.output_url)?)?;
         Ok(LogicalPlan::Copy(copy))
     }
 
