@@ -120,6 +120,12 @@ pub const QUERY_ZONE_ROWS: usize = if cfg!(test) { 1 << 8 } else { 1 << 16 };
 pub const QUERY_INDEX_SHARE: usize = 16;
 /// Most batches of an answer that are ready before anybody has taken them.
 pub const QUERY_BATCHES_PENDING_MAX: usize = 2;
+/// Most words and signs of the statements in a text: a plan is made by calls within calls, and each is some kB of stack.
+pub const QUERY_TOKENS_MAX: usize = 10_000;
+/// Stack of a thread that plans and answers queries, in bytes; only what is used of it is memory.
+pub const QUERY_STACK_BYTES: usize = 1 << 28;
+/// Most alternatives that a scan decides, each of which is a pass of its own.
+pub const QUERY_ALTERNATIVES_MAX: usize = 8;
 /// Most instants besides the snapshot's own whose codes are kept for further queries.
 pub const QUERY_INSTANTS_KEPT_MAX: usize = 4;
 /// Most rows of a table that is shown: its columns are as wide as the widest of them, so all are held.

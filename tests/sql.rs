@@ -428,6 +428,11 @@ fn nothing_can_be_changed_and_no_file_reached() {
         "COPY codes TO '/tmp/codes.parquet'",
         "COPY (SELECT 1) TO 'codes.csv'",
         "EXPLAIN ANALYZE COPY codes TO '/tmp/codes.parquet'",
+        "EXPLAIN COPY codes TO 'codes.parquet'",
+        "PREPARE mine AS INSERT INTO codes SELECT * FROM codes",
+        "PREPARE mine AS COPY codes TO '/tmp/codes.parquet'",
+        "SET datafusion.execution.batch_size = 1000000000000",
+        "SET datafusion.execution.target_partitions = 100000000",
         "WITH one AS (SELECT 1) INSERT INTO codes SELECT * FROM codes",
         "SET datafusion.runtime.memory_limit = '100G'",
         "RESET datafusion.runtime.memory_limit",
@@ -461,6 +466,19 @@ fn files_are_reached_in_the_folders_that_are_open() {
     assert_eq!(copied, asker.rows("SELECT id, person FROM stays ORDER BY id"));
     let whole = format!("SELECT count(*) FROM read_parquet('{}')", open.display());
     assert_eq!(asker.one(&whole), copied.len().to_string());
+    let inside = asker.batches("EXPLAIN ANALYZE COPY (SELECT 1) TO 'inside.parquet'").expect_err("a copy inside");
+    assert!(matches!(inside, QueryError::ReadOnly { .. }), "{inside}");
+    // A name with signs of a pattern is a name.
+    let odd = "st*r[1]? %20.parquet";
+    asker.rows(&format!("COPY (SELECT 42 AS a) TO '{odd}'"));
+    assert!(open.join(odd).is_file());
+    std::os::unix::fs::symlink("/etc/passwd", open.join("str1x %20.parquet")).expect("a link");
+    assert_eq!(asker.one(&format!("SELECT a FROM read_parquet('{odd}')")), "42");
+    std::fs::remove_file(open.join(odd)).expect("there");
+    assert!(std::process::Command::new("mkfifo").arg(open.join("pipe")).status().expect("mkfifo runs").success());
+    for sql in ["SELECT * FROM read_parquet('pipe')", "COPY codes TO 'pipe'"] {
+        assert!(asker.batches(sql).is_err(), "{sql}");
+    }
     std::os::unix::fs::symlink(&other, open.join("link")).expect("a link");
     for path in ["../other/x.parquet", "link/x.parquet", "/etc/x.parquet", "../open/../other/x.parquet", "no/x.parquet"]
     {

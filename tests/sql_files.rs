@@ -115,7 +115,7 @@ fn tables_functions_and_errors_are_as_written_down() {
     assert!(!found.is_empty());
     for file in found {
         let connect = || async {
-            let limits = Limits { memory_bytes: 1 << 30, threads: 2, time: None, files: Folders::default() };
+            let limits = Limits { memory_bytes: 1 << 30, threads: 1, time: None, files: Folders::default() };
             Session::new(&snapshot, limits).map(Asker)
         };
         let mut runner = Runner::new(connect);
@@ -221,12 +221,38 @@ fn what_is_wrong_is_said_with_its_exit_code() {
     assert!(said(&["-c", "SELECT * FROM codes_at('yesterday')"], 2).contains("no instant"));
     assert!(said(&["-c", "SELECT * FROM contacts_of('a', 9)"], 2).contains("from 1 to 3"));
     assert!(said(&["-c", "SELECT * FROM explain(person) FROM codes"], 2).contains("sanma"));
-    assert!(said(&["-c", "SELECT CAST('x' AS INT)"], 1).contains('x'));
+    assert!(said(&["-c", "SELECT CAST('x' AS INT)"], 2).contains('x'));
+    assert!(said(&["-c", "SELECT CAST(person AS INT) FROM codes"], 1).contains("Cast error"));
+    assert!(said(&["-c", "SELECT * FROM contacts WHERE started_at > 'yesterday'"], 2).contains("yesterday"));
+    assert!(said(&["-c", "SELECT region_name(1, 'ZH')"], 2).contains("no language"));
+    assert!(said(&["-c", "SET datafusion.execution.batch_size = 1000000000000"], 2).contains("cannot be set"));
+    assert!(said(&["-c", "SELECT count(*) FROM contacts TABLESAMPLE SYSTEM (10)"], 2).contains("TABLESAMPLE"));
+    assert!(said(&["-c", "-- nothing", "--format", "parquet"], 2).contains("one answer"));
+    let long = format!("SELECT 1{}", " + 1".repeat(20_000));
+    assert!(said(&["-c", &long], 2).contains("words and signs"));
     let slow = "SELECT count(*) FROM contacts a, contacts b WHERE a.duration_s + b.duration_s = 1";
     assert!(said(&["--time-limit", "1", "-c", slow], 1).contains("longer than 1 s"));
     exits(Command::new(SANMA).args(["sql", "-c", "SELECT 1"]), 2);
     exits(Command::new(SANMA).args(["sql", "--data", "x", "--store", "y", "--rules", "huzhou", "-c", "SELECT 1"]), 2);
     exits(Command::new(SANMA).args(["sql", "--store", "y", "--rules", "huzhou", "-c", "SELECT 1"]), 2);
+}
+
+#[test]
+fn a_long_question_is_answered() {
+    let terms = 400;
+    let long = format!("SELECT 0{} AS sum FROM contacts LIMIT 1", " + duration_s".repeat(terms));
+    let output = exits(&mut sql(&["--format", "csv", "-c", &long]), 0);
+    let sum: u64 = text(&output.stdout).lines().nth(1).expect("a row").parse().expect("a number");
+    assert_eq!(sum % terms as u64, 0);
+    let alternatives =
+        format!("SELECT count(*) FROM contacts WHERE id = 0{}", " OR id = 7 AND duration_s > 0".repeat(100));
+    exits(&mut sql(&["--format", "csv", "-c", &alternatives]), 0);
+}
+
+#[test]
+fn a_plan_that_takes_long_is_ended_too() {
+    let slow = "SELECT array_length(range(0, 400000000))";
+    exits(&mut sql(&["--time-limit", "1", "-c", slow]), 1);
 }
 
 #[test]
@@ -283,6 +309,26 @@ fn a_store_is_asked_as_it_stands() {
     assert_eq!(by_changes, by_codes, "changes applied are the codes");
     let counted = of_store(&store, "SELECT count(*) FROM contacts UNION ALL SELECT count(*) FROM rejections");
     assert_eq!(counted.lines().count(), 3, "{counted}");
+    // The store is left alone, to the byte, and one of any name is read.
+    let odd = store.with_file_name("st[1] *%20");
+    fs::rename(&store, &odd).expect("renamed");
+    let journal = || {
+        let files = fs::read_dir(odd.join("journal")).expect("a folder").map(|entry| entry.expect("an entry").path());
+        let mut files: Vec<(PathBuf, Vec<u8>)> =
+            files.map(|path| (path.clone(), fs::read(path).expect("there"))).collect();
+        files.sort();
+        files
+    };
+    let segment =
+        journal().into_iter().map(|(path, _)| path).find(|path| path.extension().is_none_or(|end| end != "lock"));
+    let mut torn = File::options().append(true).open(segment.expect("a segment")).expect("there");
+    torn.write_all(b"torn").expect("written");
+    let before = journal();
+    assert_eq!(of_store(&odd, "SELECT person, colour, reasons FROM codes ORDER BY person"), codes);
+    assert_eq!(of_store(&odd, "SELECT count(*) FROM changes WHERE position > 1").lines().count(), 2);
+    assert!(!of_store(&odd, "SELECT count(*) FROM changes").contains("\n0\n"), "its changes are there");
+    assert_eq!(journal(), before);
+    fs::rename(&odd, &store).expect("renamed");
     let mut earlier = Command::new(SANMA);
     earlier.args(["sql", "--store"]).arg(&store).args(["-c", "SELECT * FROM codes_at('2020-01-01')"]);
     assert!(text(&exits(&mut earlier, 2).stderr).contains("forgotten"));

@@ -7,7 +7,6 @@ use std::io::Write;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray as _, RecordBatch};
-use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::FileWriter;
@@ -23,7 +22,7 @@ use super::Failure;
 use super::args::AnswerArg;
 use super::summary::grouped;
 use crate::limits::SHOWN_ROWS_MAX;
-use crate::query::{Answer, QueryError};
+use crate::query::{Answer, QueryError, with_types};
 
 /// Forms of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +114,7 @@ pub(super) async fn write_answer(
     let plain = plain(&schema);
     let mut writer = Writer::new(shape, &plain, out, rows_max.min(SHOWN_ROWS_MAX))?;
     while let Some(batch) = batches.next().await {
-        let batch = with_types(&batch.map_err(QueryError::from)?, &plain)?;
+        let batch = with_types(&batch.map_err(QueryError::from)?, &plain).map_err(QueryError::from)?;
         if !writer.write(&batch)? {
             break;
         }
@@ -142,13 +141,6 @@ fn plain_type(kind: &DataType) -> DataType {
         }
         kind => kind.clone(),
     }
-}
-
-fn with_types(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
-    let columns = schema.fields().iter().zip(batch.columns());
-    let columns: Vec<ArrayRef> =
-        columns.map(|(field, column)| cast(column, field.data_type())).collect::<Result<_, _>>()?;
-    RecordBatch::try_new(Arc::clone(schema), columns)
 }
 
 type Out<'w> = &'w mut (dyn Write + Send);

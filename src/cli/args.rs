@@ -256,7 +256,7 @@ pub(super) struct SqlArgs {
     #[arg(long, value_name = "FILE")]
     pub(super) changes: Vec<PathBuf>,
     /// Statements; without any, and without --file, they are read from a prompt or from standard input
-    #[arg(long, short, value_name = "SQL")]
+    #[arg(long, short, value_name = "SQL", allow_hyphen_values = true)]
     pub(super) command: Vec<String>,
     /// Files of statements, after those of --command
     #[arg(long, short, value_name = "FILE")]

@@ -95,6 +95,8 @@ const KEYWORDS: &[&str] = &[
 struct Prompt<'a> {
     asker: &'a Asker,
     shape: Shape,
+    /// The shape that `\\x` goes back to.
+    usual: Shape,
     timing: bool,
 }
 
@@ -115,7 +117,8 @@ pub(super) fn run(asker: &Asker, shape: Shape, out: &mut (dyn Write + Send)) -> 
     }
     writeln!(out, "\\? tells what can be typed")?;
     out.flush()?;
-    let mut prompt = Prompt { asker, shape, timing: false };
+    let mut prompt = Prompt { asker, shape, usual: shape, timing: false };
+    let mut is_unkept = false;
     loop {
         let typed = match editor.readline("sanma> ") {
             Ok(typed) => typed,
@@ -124,6 +127,13 @@ pub(super) fn run(asker: &Asker, shape: Shape, out: &mut (dyn Write + Send)) -> 
             Err(error) => return Err(failed(error)),
         };
         let _ = editor.add_history_entry(typed.trim());
+        if let Some(path) = history.as_ref().filter(|_| !is_unkept) {
+            let kept = path.parent().map_or(Ok(()), fs::create_dir_all).map(|()| editor.append_history(path));
+            is_unkept = !matches!(kept, Ok(Ok(())));
+            if is_unkept {
+                say(&format!("warning: {}: what is typed cannot be kept", path.display()));
+            }
+        }
         match prompt.take(typed.trim(), out) {
             Ok(true) | Err(Failure::Told) => {}
             Ok(false) => break,
@@ -134,12 +144,6 @@ pub(super) fn run(asker: &Asker, shape: Shape, out: &mut (dyn Write + Send)) -> 
         }
         out.flush()?;
         progress::forget_interrupt();
-    }
-    if let Some(path) = history {
-        let kept = path.parent().map_or(Ok(()), fs::create_dir_all).map(|()| editor.save_history(&path));
-        if !matches!(kept, Ok(Ok(()))) {
-            say(&format!("warning: {}: what was typed could not be kept", path.display()));
-        }
     }
     Ok(())
 }
@@ -186,9 +190,9 @@ impl Prompt<'_> {
                 self.timing = !self.timing;
                 writeln!(out, "timing is {}", if self.timing { "on" } else { "off" })?;
             }
-            "x" => self.shape = if self.shape == Shape::Expanded { Shape::Table } else { Shape::Expanded },
+            "x" => self.shape = if self.shape == Shape::Expanded { self.usual } else { Shape::Expanded },
             "format" => match <AnswerArg as clap::ValueEnum>::from_str(rest, true).map(Shape::from) {
-                Ok(shape) if !shape.is_binary() => self.shape = shape,
+                Ok(shape) if !shape.is_binary() => (self.shape, self.usual) = (shape, shape),
                 _ => return Err(Failure::Usage(format!("{rest:?}: table, csv, json and ndjson can be shown here"))),
             },
             "i" => {
@@ -225,7 +229,9 @@ fn is_complete(typed: &str) -> bool {
             last.is_none_or(|token| *token == Token::SemiColon)
         }
         // A quote or a comment that is open goes on; what is wrong otherwise is told when it is asked.
-        Err(TokenizerError { message, .. }) => !message.to_lowercase().contains("unterminated") && typed.ends_with(';'),
+        Err(TokenizerError { message, .. }) => {
+            !["Unterminated", "EOF"].iter().any(|open| message.contains(open)) && typed.ends_with(';')
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use super::progress::{self, Progress};
 use super::run::check_is_store;
 use super::{Failure, prompt, say};
 use crate::cache::{self, Ready};
-use crate::limits::SIGNAL_MILLIS_MAX;
+use crate::limits::{QUERY_STACK_BYTES, SIGNAL_MILLIS_MAX};
 use crate::query::{Folders, Limits, Origins, QueryError, Session, Snapshot};
 use crate::rules::Catalog;
 use crate::run::stand::{self, Stood};
@@ -55,22 +55,18 @@ impl Drop for Asker {
 /// # Errors
 /// [`Failure`].
 pub(super) fn run(args: &SqlArgs, out: &mut (dyn Write + Send)) -> Result<(), Failure> {
-    let questions = questions(args)?;
     let shape = args.format.map_or(Shape::Table, Shape::from);
-    let stdout = std::io::stdout();
-    if shape.is_binary() && stdout.is_terminal() {
+    if shape.is_binary() && std::io::stdout().is_terminal() {
         return Err(Failure::Usage("standard output is a terminal; send it to a file".to_owned()));
+    }
+    // What is wrong with a question is said before anything is loaded for it.
+    let statements = questions(args)?.map(|questions| statements(&questions)).transpose()?;
+    if shape.is_binary() && statements.as_ref().is_none_or(|statements| statements.len() != 1) {
+        return Err(Failure::Usage("a file of this format holds one answer; ask one question".to_owned()));
     }
     // The files of a store's copy are there as long as anybody asks.
     let (asker, _copy) = asker(args)?;
-    let Some(questions) = questions else { return prompt::run(&asker, shape, out) };
-    let mut statements = Vec::new();
-    for question in &questions {
-        statements.extend(Session::statements(question)?);
-    }
-    if shape.is_binary() && statements.len() > 1 {
-        return Err(Failure::Usage("a file of this format holds one answer; ask one question".to_owned()));
-    }
+    let Some(statements) = statements else { return prompt::run(&asker, shape, out) };
     for statement in statements {
         #[expect(clippy::disallowed_methods, reason = "the command line measures")]
         let begun = Instant::now();
@@ -81,6 +77,14 @@ pub(super) fn run(args: &SqlArgs, out: &mut (dyn Write + Send)) -> Result<(), Fa
         }
     }
     Ok(())
+}
+
+fn statements(questions: &[String]) -> Result<Vec<Statement>, QueryError> {
+    let mut statements = Vec::new();
+    for question in questions {
+        statements.extend(Session::statements(question)?);
+    }
+    Ok(statements)
 }
 
 /// The questions that were typed; `None` if somebody is there to type them.
@@ -112,11 +116,17 @@ fn asker(args: &SqlArgs) -> Result<(Asker, Option<tempfile::TempDir>), Failure> 
     let catalog = Catalog::shipped().map_err(|errors| Failure::Usage(errors.to_string()))?;
     let (snapshot, copy) = match (&args.data, &args.store) {
         (Some(data), _) => (of_data(args, data, catalog, &progress)?, None),
-        (None, Some(store)) => of_store(args, store, catalog, &progress)?,
+        (None, Some(store)) => {
+            let (snapshot, copy) = of_store(args, store, catalog, &progress)?;
+            (snapshot, Some(copy))
+        }
         (None, None) => return Err(Failure::Usage("name --data or --store".to_owned())),
     };
     progress.finish();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_stack_size(QUERY_STACK_BYTES)
+        .build()?;
     let session = Session::new(&Arc::new(snapshot), limits)?;
     Ok((Asker { runtime: Some(runtime), session }, copy))
 }
@@ -153,7 +163,7 @@ fn of_store(
     store: &Path,
     catalog: Catalog,
     progress: &Progress,
-) -> Result<(Snapshot, Option<tempfile::TempDir>), Failure> {
+) -> Result<(Snapshot, tempfile::TempDir), Failure> {
     check_is_store(store)?;
     let pool = config::pool(args.threads)?;
     let Stood { facts, program, as_of, position, changes, rejections, copy } =
@@ -222,7 +232,7 @@ impl Watch {
                     return;
                 }
                 if let Some(limit) = limit.filter(|&limit| begun.elapsed() > limit) {
-                    let _ = sender.send(QueryError::TooLong { limit });
+                    let _ = sender.send(QueryError::TookLong { limit });
                     return;
                 }
                 std::thread::sleep(Duration::from_millis(SIGNAL_MILLIS_MAX));

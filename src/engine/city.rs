@@ -11,7 +11,7 @@ use crate::journal::Position;
 use crate::model::facts::Tables;
 use crate::model::published::ReasonLists;
 use crate::model::{Code, LocalDay, PersonId, Table, Timestamp};
-use crate::rules::{Cause, Program, Rule};
+use crate::rules::Program;
 
 /// What a record changed.
 #[derive(Debug)]
@@ -112,8 +112,7 @@ impl City {
     /// The rows that can bear on a person's code under the rules in force, and few others; none before the first record.
     #[must_use]
     pub fn around(&self, person: PersonId) -> Option<Tables> {
-        let looks_through = |rule: &Rule| matches!(rule.cause, Cause::SecondContact { .. });
-        Some(self.facts().around(person, self.program()?.rules.iter().any(looks_through)))
+        Some(self.facts().around(person, self.program()?.looks_through_others()))
     }
 
     /// Everybody's code, unless records were absorbed only.

@@ -24,7 +24,7 @@ use super::strata::Strata;
 use crate::facts::{Bitmap, Dirt, Facts, LiveFacts};
 use crate::limits::{PEOPLE_PER_TOUCHED_MIN, TOUCHED_PER_TASK};
 use crate::model::{Code, PersonId, Region, RegionId, Timestamp};
-use crate::rules::{Cause, Program};
+use crate::rules::Program;
 
 /// A person whose code differs from what it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +110,7 @@ impl Current {
         strata.grow(facts.people);
         let Dirt { persons: mut touched, exposed, isolated, linked, regions } = dirt;
         strata.follow_regions(facts, program, !regions.is_empty());
-        let passes_on = program.rules.iter().any(|rule| matches!(rule.cause, Cause::SecondContact { .. }));
+        let passes_on = program.looks_through_others();
         let pass_on = |touched: &mut Vec<PersonId>, person: PersonId| {
             if passes_on {
                 touched.extend_from_slice(&facts.neighbours[facts.contacts_of.range(person.index())]);

@@ -12,7 +12,7 @@
 #![expect(unsafe_code, reason = "bytes of a file are read as values, after a look at each; see each block")]
 
 use std::fmt;
-use std::ops::{Deref, DerefMut};
+use std::ops::{Deref, DerefMut, Range};
 use std::panic::RefUnwindSafe;
 use std::ptr::NonNull;
 use std::slice;
@@ -252,6 +252,16 @@ impl<T: Element> Flat<T> {
         }
     }
 
+    /// The bytes of some of the values, as [`Self::buffer`]; whoever counts memory counts those alone. Panics when out of range.
+    #[must_use]
+    pub fn part(&self, values: Range<usize>) -> Buffer {
+        let bytes = values.start * size_of::<T>()..values.end * size_of::<T>();
+        let whole = self.buffer();
+        let part = NonNull::from(&whole[bytes]);
+        // SAFETY: the bytes are within those of `whole`, which lives as long as the part, and are not changed while anybody has them.
+        unsafe { Buffer::from_custom_allocation(part.cast(), part.len(), Arc::new(whole)) }
+    }
+
     /// Changes the values as a vector. Cost: a copy if they are not in memory of their own.
     pub fn edit<R>(&mut self, change: impl FnOnce(&mut Vec<T>) -> R) -> R {
         let mut values = std::mem::take(self).into_vec();
@@ -364,6 +374,10 @@ mod tests {
         values.share();
         let mut copy = values.clone();
         assert_eq!((values.as_ptr(), copy.as_ptr(), values.buffer().as_ptr()), (before, before, before.cast()));
+        let part = copy.part(1..3);
+        assert_eq!((part.as_ptr(), part.capacity()), (values[1..].as_ptr().cast(), 8));
+        assert_eq!(part.typed_data::<u32>(), [2, 3]);
+        assert!(copy.part(3..3).is_empty());
         copy[1] = 7;
         assert_eq!((&*values, &*copy), (&[1, 2, 3][..], &[1, 7, 3][..]));
         drop(values);

@@ -1,7 +1,8 @@
 //! Tables that are asked for with arguments: `explain`, `codes_at`, `whatif`, `contacts_of`.
 //!
-//! The one idea: a call is checked when the query is planned, and computed when it is run; each answers by the engine's own code, so
-//! that SQL says nothing that `sanma explain`, `recompute` and `whatif` would not.
+//! The one idea: each answers by the engine's own code, so that SQL says nothing that `sanma explain`, `recompute` and `whatif` would not.
+//!
+//! Cost: a call is computed while its query is planned, also for `EXPLAIN`: a recompute for `codes_at` and `whatif`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use datafusion::scalar::ScalarValue;
 
 use super::candidate::Candidate;
 use super::codes::{self, CodeTable};
-use super::columns::{array, kept, schema};
+use super::columns::{self, array, kept, schema};
 use super::prepared::Prepared;
 use super::rows::Rows;
 use super::snapshot::Snapshot;
@@ -25,7 +26,6 @@ use crate::explain::{self, Audience, LocalInstant, RuleReport};
 use crate::limits::QUERY_DEGREE_MAX;
 use crate::model::schema::instant_type;
 use crate::model::{ClosedEnum as _, PersonId, Table, Timestamp};
-use crate::rules::Cause;
 use crate::sinks;
 use crate::spelt::Spelt;
 
@@ -135,7 +135,7 @@ fn contacts(snapshot: &Arc<Snapshot>, given: &[Argument]) -> Result<Arc<dyn Tabl
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(UInt8Array::from_iter_values(met.iter().map(|met| met.degree))),
             codes::persons(&snapshot, met.iter().map(|met| met.person))?,
-            arrow::compute::take(snapshot.views.persons(&snapshot.facts), &via, None)?,
+            columns::texts(snapshot.views.persons(&snapshot.facts), &via)?,
         ];
         let rows: Vec<u32> = met.iter().map(|met| met.row).collect();
         for &column in &of_contact {
@@ -184,8 +184,7 @@ fn explain(snapshot: &Arc<Snapshot>, given: &[Argument]) -> Result<Arc<dyn Table
 }
 
 fn page(snapshot: &Snapshot, person: PersonId) -> Option<explain::Explanation> {
-    let through_others = snapshot.program.rules.iter().any(|rule| matches!(rule.cause, Cause::SecondContact { .. }));
-    let tables = snapshot.facts.around(person, through_others);
+    let tables = snapshot.facts.around(person, snapshot.program.looks_through_others());
     let names = Spelt(&snapshot.facts.names);
     explain::explain(&tables, &snapshot.program, person, snapshot.as_of, Audience::Official, &names)
 }

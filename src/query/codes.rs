@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringViewArray, UInt32Array};
 use arrow::compute::take;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result;
@@ -14,7 +14,8 @@ use datafusion::common::stats::Precision;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
-use super::filter::{Condition, Kind, Lookup, Wanted, condition_of};
+use super::columns::{texts, with_views};
+use super::filter::{Condition, Kind, Lookup, Wanted, condition_of, short};
 use super::prepared::apart;
 use super::scan::{self, Batches, ScanExec, Source};
 use super::snapshot::Snapshot;
@@ -55,19 +56,6 @@ fn wanted(conditions: &[Condition]) -> (Option<Vec<u32>>, Vec<Colour>) {
         }
     }
     (persons, colours)
-}
-
-fn short(index: usize) -> u32 {
-    u32::try_from(index).expect("ids have 32 bits")
-}
-
-/// A schema with its texts as views, as all tables here have them; lists stay as they are.
-pub(super) fn with_views(schema: &SchemaRef) -> SchemaRef {
-    let fields = schema.fields().iter().map(|field| match field.data_type() {
-        DataType::Utf8 => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
-        _ => Arc::clone(field),
-    });
-    Arc::new(Schema::new(fields.collect::<Vec<Arc<Field>>>()))
 }
 
 impl Lookup for CodeTable {
@@ -133,6 +121,7 @@ impl TableProvider for CodeTable {
         });
         let source = CodeScan {
             snapshot: Arc::clone(&self.snapshot),
+            at: self.at,
             codes,
             persons,
             colours,
@@ -148,6 +137,7 @@ impl TableProvider for CodeTable {
 #[derive(Debug)]
 struct CodeScan {
     snapshot: Arc<Snapshot>,
+    at: Timestamp,
     codes: Arc<Codes>,
     /// Who is asked for, if not everybody: all of them have a code that is asked for.
     persons: Option<Vec<u32>>,
@@ -192,7 +182,7 @@ impl CodeScan {
 /// Tokens of persons.
 pub(super) fn persons(snapshot: &Snapshot, persons: impl Iterator<Item = PersonId>) -> Result<ArrayRef> {
     let ids = UInt32Array::from_iter_values(persons.map(|person| person.0));
-    Ok(take(snapshot.views.persons(&snapshot.facts), &ids, None)?)
+    Ok(texts(snapshot.views.persons(&snapshot.facts), &ids)?)
 }
 
 /// Names of colours.
@@ -215,7 +205,7 @@ impl Source for CodeScan {
             None if self.is_of_few() => format!("index=colour, colours=[{}]", colours.join(", ")),
             None => format!("colours=[{}]", colours.join(", ")),
         };
-        format!("table=codes, {access}, columns=[{}]", names.join(", "))
+        format!("table=codes at {}, {access}, columns=[{}]", self.at.to_rfc3339(), names.join(", "))
     }
 
     fn schema(&self) -> SchemaRef {

@@ -8,19 +8,19 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, AsArray as _, BooleanArray, Float64Array, StringViewArray, TimestampMicrosecondArray, UInt8Array,
-    UInt32Array, UInt64Array,
+    ArrayRef, ArrowPrimitiveType, AsArray as _, BooleanArray, PrimitiveArray, StringViewArray,
+    TimestampMicrosecondArray, UInt8Array, UInt32Array,
 };
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::compute::{cast, take};
-use arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef, TimestampMicrosecondType, UInt32Type};
+use arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef, UInt32Type, UInt64Type};
 use arrow::error::ArrowError;
 
 use super::names::Views;
 use super::rows::Rows;
 use crate::facts::Facts;
 use crate::model::flat::Element;
-use crate::model::schema::{ColumnType, instant_type};
+use crate::model::schema::instant_type;
 use crate::model::{
     Admission, CaseKind, ClosedEnum, DocType, EnumSet, Flat, LabelId, Level, Optional, Outcome, PersonId, PlaceId,
     QuarantineKind, Region, ReviewState, Setting, Symptom, Table, TestResult, Timestamp,
@@ -169,14 +169,16 @@ pub(super) const fn kept(table: Table) -> &'static [Kept] {
 
 /// The schema under which a table is asked: the contract's, with texts as views.
 pub(super) fn schema(table: Table) -> SchemaRef {
-    let fields = table.columns().iter().map(|column| {
-        let kind = match column.kind {
-            ColumnType::Text | ColumnType::Key | ColumnType::Enumeration(_) => DataType::Utf8View,
-            kind => kind.arrow(),
-        };
-        Field::new(column.name, kind, column.nullable)
+    with_views(&table.schema())
+}
+
+/// A schema with its texts as views, as all tables here have them; lists stay as they are.
+pub(super) fn with_views(schema: &SchemaRef) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| match field.data_type() {
+        DataType::Utf8 => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
+        _ => Arc::clone(field),
     });
-    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+    Arc::new(Schema::new(fields.collect::<Vec<Arc<Field>>>()))
 }
 
 /// Some rows of a column.
@@ -184,57 +186,70 @@ pub(super) fn schema(table: Table) -> SchemaRef {
 /// # Errors
 /// None that facts give rise to.
 pub(super) fn array(kept: Kept, facts: &Facts, views: &Views, rows: &Rows<'_>) -> Result<ArrayRef, ArrowError> {
-    match kept {
-        Id(column) => rows.of(&UInt64Array::new(column(facts).buffer().into(), None)),
-        Count(column) => rows.of(&codes(column(facts))),
-        Kept::Region(column) => rows.of(&codes(column(facts))),
-        Person(column) => take(views.persons(facts), &rows.of(&codes(column(facts)))?, None),
-        Place(column) => take(views.places(facts), &rows.of(&codes(column(facts)))?, None),
-        Label(column) => take(views.labels(facts), &rows.of(&codes(column(facts)))?, None),
-        MaybeLabel(column) => take(views.labels(facts), &rows.of(&codes(column(facts)))?, None),
-        MaybeRegion(column) => {
-            let codes = rows.of(&codes(column(facts)))?;
-            let codes = codes.as_primitive::<UInt32Type>();
-            let nulls: NullBuffer = codes.values().iter().map(|&code| code != 0).collect();
-            Ok(Arc::new(UInt32Array::new(codes.values().clone(), Some(nulls))))
+    Ok(match kept {
+        Id(column) => Arc::new(values::<UInt64Type, _>(column(facts), rows)),
+        Count(column) => Arc::new(values::<UInt32Type, _>(column(facts), rows)),
+        Kept::Region(column) => Arc::new(values::<UInt32Type, _>(column(facts), rows)),
+        Person(column) => texts(views.persons(facts), &values(column(facts), rows))?,
+        Place(column) => texts(views.places(facts), &values(column(facts), rows))?,
+        Label(column) => texts(views.labels(facts), &values(column(facts), rows))?,
+        MaybeLabel(column) => texts(views.labels(facts), &values(column(facts), rows))?,
+        MaybeRegion(column) => Arc::new(but_for(&values::<UInt32Type, _>(column(facts), rows), |code| code == 0)),
+        Instant(column) => Arc::new(instants(values(column(facts), rows))),
+        End(column) => {
+            let never = |at| at == Timestamp::NEVER.0;
+            Arc::new(instants(but_for(&values(column(facts), rows), never)))
         }
-        Instant(column) => rows.of(&instants(ScalarBuffer::from(column(facts).buffer()), None)),
-        End(column) => maybe_instants(column(facts), rows, Timestamp::NEVER.0),
-        MaybeInstant(column) => maybe_instants(column(facts), rows, Timestamp::EARLIEST.0),
+        MaybeInstant(column) => {
+            let none = |at| at == Timestamp::EARLIEST.0;
+            Arc::new(instants(but_for(&values(column(facts), rows), none)))
+        }
         // What stands for no seat does not fit.
-        Seat(column) => cast(&rows.of(&codes(column(facts)))?, &DataType::UInt16),
-        Kept::Temperature(column) => {
-            let values = rows.of(&Float64Array::new(column(facts).buffer().into(), None))?;
-            let values = values.as_primitive::<Float64Type>();
-            let nulls: NullBuffer = values.values().iter().map(|degrees| !degrees.is_nan()).collect();
-            Ok(Arc::new(Float64Array::new(values.values().clone(), Some(nulls))))
-        }
-        Kept::Symptom(column, symptom) => Ok(flags(column(facts), rows, symptom)),
-        Kept::Admission(column, admission) => Ok(flags(column(facts), rows, admission)),
+        Seat(column) => cast(&values::<UInt32Type, _>(column(facts), rows), &DataType::UInt16)?,
+        Kept::Temperature(column) => Arc::new(but_for(&values::<Float64Type, _>(column(facts), rows), f64::is_nan)),
+        Kept::Symptom(column, symptom) => flags(column(facts), rows, symptom),
+        Kept::Admission(column, admission) => flags(column(facts), rows, admission),
         Name(column, names) => {
             let codes = rows.bytes(column(facts));
             let nulls: NullBuffer = codes.iter().map(|&code| usize::from(code) < names.len()).collect();
             let codes = UInt8Array::new(codes, Some(nulls).filter(|nulls| nulls.null_count() > 0));
-            take(&StringViewArray::from_iter_values(names), &codes, None)
+            take(&StringViewArray::from_iter_values(names), &codes, None)?
+        }
+    })
+}
+
+/// Texts of tokens. A view keeps all long tokens in memory: those that are not named are left behind.
+///
+/// # Errors
+/// None where codes are of the tokens.
+pub(super) fn texts(views: &StringViewArray, codes: &UInt32Array) -> Result<ArrayRef, ArrowError> {
+    let texts = take(views, codes, None)?;
+    Ok(if views.data_buffers().is_empty() { texts } else { Arc::new(texts.as_string_view().gc()) })
+}
+
+/// Rows of a column whose values Arrow keeps alike. Cost: of a range, none.
+fn values<T: ArrowPrimitiveType, E: Element>(column: &Flat<E>, rows: &Rows<'_>) -> PrimitiveArray<T> {
+    match rows {
+        Rows::Range(rows) => PrimitiveArray::new(column.part(rows.clone()).into(), None),
+        Rows::List(rows) => {
+            let whole = ScalarBuffer::<T::Native>::from(column.buffer());
+            PrimitiveArray::from_iter_values(rows.iter().map(|&row| whole[row as usize]))
         }
     }
 }
 
-/// A column of ids or codes of four bytes, as they lie in memory.
-fn codes<T: Element>(column: &Flat<T>) -> UInt32Array {
-    UInt32Array::new(column.buffer().into(), None)
+/// The values, but for those that stand for nothing.
+fn but_for<T: ArrowPrimitiveType>(
+    values: &PrimitiveArray<T>,
+    is_none: impl Fn(T::Native) -> bool,
+) -> PrimitiveArray<T> {
+    let nulls: NullBuffer = values.values().iter().map(|&value| !is_none(value)).collect();
+    PrimitiveArray::new(values.values().clone(), Some(nulls))
 }
 
 /// Instants as the contract types them.
-pub(super) fn instants(values: ScalarBuffer<i64>, nulls: Option<NullBuffer>) -> TimestampMicrosecondArray {
-    TimestampMicrosecondArray::new(values, nulls).with_data_type(instant_type())
-}
-
-fn maybe_instants<T: Element>(column: &Flat<T>, rows: &Rows<'_>, null: i64) -> Result<ArrayRef, ArrowError> {
-    let values = rows.of(&instants(ScalarBuffer::from(column.buffer()), None))?;
-    let values = values.as_primitive::<TimestampMicrosecondType>().values().clone();
-    let nulls: NullBuffer = values.iter().map(|&value| value != null).collect();
-    Ok(Arc::new(instants(values, Some(nulls))))
+fn instants(values: TimestampMicrosecondArray) -> TimestampMicrosecondArray {
+    values.with_data_type(instant_type())
 }
 
 fn flags<E: ClosedEnum>(column: &Flat<EnumSet<E>>, rows: &Rows<'_>, flag: E) -> ArrayRef

@@ -9,9 +9,21 @@ use datafusion::error::DataFusionError;
 /// Why a query has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
-    /// It is not understood, or fails while it runs.
+    /// It is not understood.
+    #[error("{}", .0.strip_backtrace())]
+    Question(DataFusionError),
+    /// Its statements are too many or too long.
+    #[error("the statements have more than {} words and signs", crate::limits::QUERY_TOKENS_MAX)]
+    TooLong,
+    /// It fails while it runs.
     #[error("{}", .0.strip_backtrace())]
     Engine(#[from] DataFusionError),
+    /// It would change a setting that is not its own.
+    #[error("{setting} cannot be set here; datafusion.execution.time_zone and datafusion.explain.* can")]
+    Setting {
+        /// The setting.
+        setting: String,
+    },
     /// It would change something.
     #[error("{what} is refused: facts are read here and changed by their feeds, and a code by nobody's hand")]
     ReadOnly {
@@ -42,7 +54,7 @@ pub enum QueryError {
     },
     /// It took too long.
     #[error("the query took longer than {} s and was ended", .limit.as_secs_f64())]
-    TooLong {
+    TookLong {
         /// How long it may take.
         limit: Duration,
     },
@@ -52,22 +64,20 @@ pub enum QueryError {
 }
 
 impl QueryError {
+    /// What went wrong while a question was planned: mostly that is the question.
+    pub(super) fn of_question(error: DataFusionError) -> Self {
+        match error.find_root() {
+            DataFusionError::ResourcesExhausted(_) | DataFusionError::IoError(_) | DataFusionError::External(_) => {
+                Self::Engine(error)
+            }
+            _ => Self::Question(error),
+        }
+    }
+
     /// Whether what was asked is wrong, rather than that something failed while it was answered.
     #[must_use]
-    pub fn is_of_words(&self) -> bool {
-        match self {
-            Self::Engine(error) => matches!(
-                error.find_root(),
-                DataFusionError::SQL(..)
-                    | DataFusionError::Plan(_)
-                    | DataFusionError::SchemaError(..)
-                    | DataFusionError::Diagnostic(..)
-                    | DataFusionError::NotImplemented(_)
-                    | DataFusionError::Collection(_)
-            ),
-            Self::ReadOnly { .. } | Self::Outside { .. } | Self::Folder { .. } | Self::File { .. } => true,
-            Self::TooLong { .. } | Self::Cancelled => false,
-        }
+    pub const fn is_of_words(&self) -> bool {
+        !matches!(self, Self::Engine(_) | Self::TookLong { .. } | Self::Cancelled)
     }
 }
 

@@ -17,7 +17,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
 use super::columns::{self, Kept, kept};
-use super::filter::{Condition, Kind, Lookup, Test, Wanted, condition_of, is_within};
+use super::filter::{Condition, Kind, Lookup, Test, Wanted, condition_of, is_within, short};
 use super::rows::Rows;
 use super::scan::{self, Batches, ScanExec, Source};
 use super::snapshot::Snapshot;
@@ -49,21 +49,22 @@ impl FactTable {
 
     fn access(&self, conditions: &[Condition]) -> Access {
         let (snapshot, rows) = (&*self.snapshot, self.snapshot.facts.rows_of(self.table));
-        let (index, mut listed) = match self.of {
-            Of::Standing => ("standing", Some(snapshot.standing().to_vec())),
-            Of::All => ("", None),
-        };
-        let most = listed.as_ref().map_or(rows / QUERY_INDEX_SHARE, |_| 0);
-        let found = conditions.iter().filter_map(|condition| self.indexed(condition, most.max(1)));
+        let most = (rows / QUERY_INDEX_SHARE).max(1);
+        let found = conditions.iter().filter_map(|condition| self.indexed(condition, most));
         let found = found.min_by_key(|(_, rows)| rows.len());
-        let index = match found {
-            Some((index, rows)) => {
-                listed = Some(rows);
-                index
+        let listed = match (found, self.of) {
+            (Some((index, rows)), Of::All) => Some((index, rows)),
+            (Some((index, mut rows)), Of::Standing) => {
+                rows.retain(|row| snapshot.standing().binary_search(row).is_ok());
+                Some((index, rows))
             }
-            None => index,
+            (None, Of::Standing) if conditions.is_empty() => {
+                return Access::Listed { index: "standing", rows: Arc::clone(snapshot.standing()) };
+            }
+            (None, Of::Standing) => Some(("standing", snapshot.standing().to_vec())),
+            (None, Of::All) => None,
         };
-        if let Some(mut rows) = listed {
+        if let Some((index, mut rows)) = listed {
             for condition in conditions {
                 condition.retain(kept(self.table), &snapshot.facts, &mut rows);
             }
@@ -85,9 +86,6 @@ impl FactTable {
 
     /// The rows that an index names for a condition, ascending, `most` at the most; the condition may not hold for all.
     fn indexed(&self, condition: &Condition, most: usize) -> Option<(&'static str, Vec<u32>)> {
-        if self.of == Of::Standing {
-            return None;
-        }
         let (mut index, mut rows) = ("", Vec::new());
         for test in &condition.0 {
             index = self.indexed_by_one(test, most, &mut rows)?;
@@ -206,6 +204,7 @@ impl TableProvider for FactTable {
         let source = FactScan {
             snapshot: Arc::clone(&self.snapshot),
             table: self.table,
+            of: self.of,
             access,
             conditions,
             partitions: state.config().target_partitions(),
@@ -225,10 +224,6 @@ fn take<'a, F: Iterator<Item = &'a [u32]>>(found: impl Fn() -> F, most: usize, r
     few
 }
 
-fn short(row: usize) -> u32 {
-    u32::try_from(row).expect("rows are numbered by 32 bits")
-}
-
 /// How rows are found.
 #[derive(Debug)]
 enum Access {
@@ -243,6 +238,7 @@ enum Access {
 struct FactScan {
     snapshot: Arc<Snapshot>,
     table: Table,
+    of: Of,
     access: Access,
     conditions: Vec<Condition>,
     /// Parts wanted.
@@ -277,12 +273,13 @@ impl Source for FactScan {
             Access::Listed { index, rows } => format!("index={index}, rows={}", rows.len()),
             Access::Zones { zones, all } => format!("zones={} of {all}", zones.len()),
         };
-        let test = |test: &Test| test.wanted.describe(names[test.column].name);
+        let test = |test: &Test| test.wanted.describe(names[test.column].name, kept(self.table)[test.column]);
         let condition = |condition: &Condition| condition.0.iter().map(test).collect::<Vec<_>>().join(" OR ");
         let conditions: Vec<String> = self.conditions.iter().map(condition).collect();
         let filter =
             if conditions.is_empty() { String::new() } else { format!(", filter=[{}]", conditions.join(", ")) };
-        format!("table={}, {access}{filter}, columns=[{}]", self.table.name(), columns.join(", "))
+        let table = if self.of == Of::Standing { "standing_declarations" } else { self.table.name() };
+        format!("table={table}, {access}{filter}, columns=[{}]", columns.join(", "))
     }
 
     fn schema(&self) -> SchemaRef {

@@ -30,7 +30,15 @@ impl TableFunctionImpl for ReadParquet {
         let real = self.0.inside(path).map_err(|error| DataFusionError::Plan(error.to_string()))?;
         let files = files(&real)?;
         let Some(first) = files.first() else { return plan_err!("{path}: no file of Parquet there") };
-        let schema = ParquetRecordBatchReaderBuilder::try_new(File::open(first)?)?.schema().clone();
+        let schema_of = |file: &PathBuf| -> Result<SchemaRef> {
+            Ok(Arc::clone(ParquetRecordBatchReaderBuilder::try_new(File::open(file)?)?.schema()))
+        };
+        let schema = schema_of(first)?;
+        for file in &files {
+            if schema_of(file)?.fields() != schema.fields() {
+                return plan_err!("{path}: {} has other columns than {}", file.display(), first.display());
+            }
+        }
         Ok(Arc::new(table_of(&files, Arc::new(ParquetFormat::default()), schema)?))
     }
 }

@@ -17,6 +17,7 @@ use hashbrown::HashSet;
 use super::columns::Kept;
 use super::functions::REGION_WITHIN;
 use crate::facts::Facts;
+use crate::limits::QUERY_ALTERNATIVES_MAX;
 use crate::model::{LabelId, Optional, PersonId, PlaceId, Region, Timestamp};
 
 /// Tests of which one must hold.
@@ -72,12 +73,17 @@ pub(super) enum Kind {
     Other,
 }
 
-/// The condition that an expression is, if it is one.
+/// The condition that an expression is, if it is one, of few alternatives.
 pub(super) fn condition_of(expr: &Expr, table: &dyn Lookup) -> Option<Condition> {
+    let condition = any_of(expr, table)?;
+    (1..=QUERY_ALTERNATIVES_MAX).contains(&condition.0.len()).then_some(condition)
+}
+
+fn any_of(expr: &Expr, table: &dyn Lookup) -> Option<Condition> {
     match expr {
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
-            let mut tests = condition_of(left, table)?.0;
-            for test in condition_of(right, table)?.0 {
+            let mut tests = any_of(left, table)?.0;
+            for test in any_of(right, table)?.0 {
                 add(&mut tests, test);
             }
             Some(Condition(tests))
@@ -85,10 +91,18 @@ pub(super) fn condition_of(expr: &Expr, table: &dyn Lookup) -> Option<Condition>
         Expr::InList(InList { expr, list, negated: false }) => {
             let column = column_of(expr, table)?;
             let mut tests = Vec::new();
+            let mut codes = HashSet::new();
             for item in list {
-                add(&mut tests, comparison(column, Operator::Eq, literal(item)?, table)?);
+                match comparison(column, Operator::Eq, literal(item)?, table)? {
+                    Test { wanted: Wanted::Among(more), .. } => codes.extend(more.iter().copied()),
+                    test if tests.len() < QUERY_ALTERNATIVES_MAX => tests.push(test),
+                    _ => return None,
+                }
             }
-            Some(Condition(tests)).filter(|condition| !condition.0.is_empty())
+            if tests.is_empty() {
+                tests.push(Test { column, wanted: Wanted::Among(Arc::new(codes)) });
+            }
+            Some(Condition(tests))
         }
         expr => Some(Condition(vec![test_of(expr, table)?])),
     }
@@ -235,15 +249,19 @@ impl Condition {
 
 impl Wanted {
     /// In words, for a column of this name.
-    pub(super) fn describe(&self, column: &str) -> String {
+    pub(super) fn describe(&self, column: &str, kept: Kept) -> String {
+        let shown = |bound: i128| match (kept, i64::try_from(bound)) {
+            (Kept::Instant(_) | Kept::End(_) | Kept::MaybeInstant(_), Ok(micros)) => Timestamp(micros).to_rfc3339(),
+            _ => bound.to_string(),
+        };
         match self {
-            Self::Between(bounds) if bounds.start() == bounds.end() => format!("{column} = {}", bounds.start()),
             Self::Between(bounds) => {
-                let (lower, upper) = (i128::from(i64::MIN), i128::from(u64::MAX));
-                match (*bounds.start() == lower, *bounds.end() == upper) {
-                    (true, _) => format!("{column} <= {}", bounds.end()),
-                    (_, true) => format!("{column} >= {}", bounds.start()),
-                    _ => format!("{column} from {} to {}", bounds.start(), bounds.end()),
+                let (start, end) = (*bounds.start(), *bounds.end());
+                match (start == i128::from(i64::MIN), end == i128::from(u64::MAX)) {
+                    _ if start == end => format!("{column} = {}", shown(start)),
+                    (true, _) => format!("{column} <= {}", shown(end)),
+                    (_, true) => format!("{column} >= {}", shown(start)),
+                    _ => format!("{column} from {} to {}", shown(start), shown(end)),
                 }
             }
             Self::Among(codes) => format!("{column} one of {}", codes.len()),
@@ -345,9 +363,9 @@ impl Test {
     }
 }
 
-/// An index of a token.
-fn short(index: usize) -> u32 {
-    u32::try_from(index).expect("ids have 32 bits")
+/// An index of a token or a row.
+pub(super) fn short(index: usize) -> u32 {
+    u32::try_from(index).expect("ids and rows are numbered by 32 bits")
 }
 
 /// Whether a region is another one or inside it.

@@ -94,6 +94,9 @@ pub(super) fn all(snapshot: &Arc<Snapshot>) -> Vec<ScalarUDF> {
     functions.into_iter().map(|function| ScalarUDF::new_from_impl(Bound::new(function, snapshot))).collect()
 }
 
+/// Days since 1970 that can be written as a date; what lies beyond has none.
+const SHOWN_DAYS: std::ops::RangeInclusive<i32> = -95_000_000..=95_000_000;
+
 type Call = fn(&Snapshot, &[ArrayRef]) -> Result<ArrayRef>;
 
 /// What a function is.
@@ -241,9 +244,8 @@ fn instants(array: &ArrayRef) -> impl Iterator<Item = Option<Timestamp>> + '_ {
 
 fn local_day(snapshot: &Snapshot, arrays: &[ArrayRef]) -> ArrayRef {
     let offset = snapshot.program.utc_offset;
-    // Days of 64-bit microseconds fit 32 bits.
-    let day = |at: Timestamp| i32::try_from(at.local_day(offset).0).unwrap_or(i32::MAX);
-    Arc::new(instants(&arrays[0]).map(|at| at.map(day)).collect::<Date32Array>())
+    let day = |at: Timestamp| i32::try_from(at.local_day(offset).0).ok().filter(|day| SHOWN_DAYS.contains(day));
+    Arc::new(instants(&arrays[0]).map(|at| at.and_then(day)).collect::<Date32Array>())
 }
 
 fn working_days(snapshot: &Snapshot, arrays: &[ArrayRef]) -> ArrayRef {

@@ -42,3 +42,4 @@ pub use error::QueryError;
 pub use guard::Folders;
 pub use session::{Answer, Limits, Session};
 pub use snapshot::{Origins, Snapshot};
+pub use tables::with_types;

@@ -2,10 +2,7 @@
 
 use std::ops::Range;
 
-use arrow::array::{Array, ArrayRef, UInt32Array};
 use arrow::buffer::ScalarBuffer;
-use arrow::compute::take;
-use arrow::error::ArrowError;
 
 /// Rows of a table.
 #[derive(Clone, Debug)]
@@ -22,17 +19,6 @@ impl Rows<'_> {
         match self {
             Self::Range(rows) => rows.len(),
             Self::List(rows) => rows.len(),
-        }
-    }
-
-    /// These rows of a whole column. Cost: of a range, none.
-    ///
-    /// # Errors
-    /// None where rows are of the table.
-    pub(super) fn of(&self, column: &dyn Array) -> Result<ArrayRef, ArrowError> {
-        match self {
-            Self::Range(rows) => Ok(column.slice(rows.start, rows.len())),
-            Self::List(rows) => take(column, &UInt32Array::from(rows.to_vec()), None),
         }
     }
 

@@ -12,27 +12,32 @@ use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::json::JsonFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
+use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::sqlparser::dialect::dialect_from_str;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use futures::StreamExt as _;
 
-use super::codes::{CodeTable, with_views};
+use super::codes::CodeTable;
+use super::columns::with_views;
 use super::facts::{FactTable, Of};
-use super::files::{ReadParquet, table_of, url_of};
+use super::files::{ReadParquet, table_of};
 use super::guard::{self, Folders};
 use super::snapshot::Snapshot;
 use super::{QueryError, calls, functions, tables};
-use crate::limits::QUERY_BATCHES_PENDING_MAX;
+use crate::limits::{QUERY_BATCHES_PENDING_MAX, QUERY_TOKENS_MAX};
 use crate::model::Table;
 use crate::model::schema::{changes_schema, rejections_schema};
 
@@ -126,7 +131,11 @@ impl Session {
             let is_parquet = file.extension().is_some_and(|extension| extension == "parquet");
             let format: Arc<dyn FileFormat> =
                 if is_parquet { Arc::new(ParquetFormat::default()) } else { Arc::new(JsonFormat::default()) };
-            let real = file.canonicalize().map_err(|cause| QueryError::File { file: file.clone(), cause })?;
+            let failed = |cause| QueryError::File { file: file.clone(), cause };
+            let real = file.canonicalize().map_err(failed)?;
+            if !real.is_file() {
+                return Err(failed(std::io::Error::other("no file")));
+            }
             let rows = self.context.read_table(Arc::new(table_of(&[real], format, Arc::clone(schema))?))?;
             all = Some(match all {
                 Some(all) => all.union(rows)?,
@@ -139,27 +148,38 @@ impl Session {
     /// The statements in a text.
     ///
     /// # Errors
-    /// A text that is not SQL.
+    /// A text that is not SQL, or too long.
     ///
     /// # Panics
     /// Never: the dialect is one that there is.
     pub fn statements(text: &str) -> Result<Vec<Statement>, QueryError> {
         let dialect = dialect_from_str(DIALECT).expect("the dialect is one that there is");
-        Ok(DFParser::parse_sql_with_dialect(text, &*dialect)?.into())
+        // What is wrong with a text without words is said by the parser.
+        let tokens = Tokenizer::new(&*dialect, text).tokenize().unwrap_or_default();
+        let words = tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_)));
+        if words.clone().count() > QUERY_TOKENS_MAX {
+            return Err(QueryError::TooLong);
+        }
+        let is_sample = |token: &Token| matches!(token, Token::Word(word) if word.keyword == Keyword::TABLESAMPLE);
+        if words.clone().any(is_sample) {
+            // DataFusion would answer as if it were not there.
+            return Err(QueryError::Question(DataFusionError::NotImplemented("TABLESAMPLE is not known".to_owned())));
+        }
+        Ok(DFParser::parse_sql_with_dialect(text, &*dialect).map_err(QueryError::Question)?.into())
     }
 
-    /// Begins to answer a statement. Dropping the answer ends the query.
+    /// Begins to answer a statement. Dropping the answer, or the wait for it, ends the query.
+    ///
+    /// Planning, and each step of a query, may take long: both are done by tasks of their own, so that whoever waits can stop waiting.
     ///
     /// # Errors
     /// [`QueryError`]; nothing has been done then.
     pub async fn ask(&self, statement: Statement) -> Result<Answer, QueryError> {
-        let plan = self.context.state().statement_to_plan(statement).await?;
-        guard::check(&plan, &self.limits.files)?;
-        let plan = self.real_output(plan)?;
-        let frame = self.context.execute_logical_plan(plan).await?;
-        let mut batches = frame.execute_stream().await?;
+        let (context, folders) = (self.context.clone(), self.limits.files.clone());
+        let planned = SpawnedTask::spawn(async move { plan(&context, statement, &folders).await });
+        let planned = planned.await.map_err(|error| DataFusionError::External(Box::new(error)))??;
+        let mut batches = execute_stream(planned, self.context.task_ctx())?;
         let schema = batches.schema();
-        // A step of a query may take long: it is a task's of its own, so that whoever waits for rows can stop waiting.
         let mut rows = RecordBatchReceiverStream::builder(Arc::clone(&schema), QUERY_BATCHES_PENDING_MAX);
         let sender = rows.tx();
         rows.spawn(async move {
@@ -171,13 +191,6 @@ impl Session {
             Ok(())
         });
         Ok(Answer { schema, batches: rows.build() })
-    }
-
-    /// The plan, writing under the real path of what it writes, which has been looked at.
-    fn real_output(&self, plan: LogicalPlan) -> Result<LogicalPlan, QueryError> {
-        let LogicalPlan::Copy(mut copy) = plan else { return Ok(plan) };
-        copy.output_url = url_of(&self.limits.files.inside(&copy.output_url)?)?;
-        Ok(LogicalPlan::Copy(copy))
     }
 
     /// How long one query may take.
@@ -199,6 +212,19 @@ impl Session {
         words.dedup();
         words
     }
+}
+
+/// The plan of a statement, which has been looked at.
+async fn plan(
+    context: &SessionContext,
+    statement: Statement,
+    folders: &Folders,
+) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
+    let asked = QueryError::of_question;
+    let plan = context.state().statement_to_plan(statement).await.map_err(asked)?;
+    let plan = guard::checked(plan, folders)?;
+    let frame = context.execute_logical_plan(plan).await.map_err(asked)?;
+    frame.create_physical_plan().await.map_err(asked)
 }
 
 fn empty(schema: &SchemaRef) -> Arc<dyn TableProvider> {

@@ -7,7 +7,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::Result;
 
-use super::codes::with_views;
+use super::columns::with_views;
 use super::functions::region_codes;
 use super::prepared::Prepared;
 use super::snapshot::Snapshot;
@@ -154,7 +154,7 @@ pub(super) fn rejections(snapshot: Arc<Snapshot>) -> Prepared {
 ///
 /// # Errors
 /// Types that cannot be cast.
-pub(super) fn with_types(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+pub fn with_types(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     let columns = schema.fields().iter().zip(batch.columns());
     let columns =
         columns.map(|(field, column)| arrow::compute::cast(column, field.data_type())).collect::<Result<_, _>>()?;

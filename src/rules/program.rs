@@ -200,6 +200,12 @@ impl Program {
         mask.iter().map(|rule| self.rule(rule).id.as_str())
     }
 
+    /// Whether a rule counts contacts of the second degree.
+    #[must_use]
+    pub fn looks_through_others(&self) -> bool {
+        self.rules.iter().any(|rule| matches!(rule.cause, Cause::SecondContact { .. }))
+    }
+
     /// The colour that these unexcused active rules give.
     #[must_use]
     pub fn colour(&self, reasons: RuleMask) -> Colour {

@@ -1,9 +1,10 @@
 //! The facts of a store where it stands, for whoever only reads them.
 //!
-//! The one idea: the checkpoint and the journal behind it, read as a run reads them, without a look at anybody's code. Of a store that a
-//! run has, a copy is read (`copy`): so neither waits for the other.
+//! The one idea: a copy (`copy`) is read as a run reads its store, without a look at anybody's code: so the store is not touched, also
+//! if it is in use, and neither waits for the other.
 //!
-//! Cost: a load of the checkpoint, a replay, and one more pass to put what has changed in order.
+//! Cost: the copy, which takes as much disk as the store; a load of the checkpoint, a replay, and one more pass to put what has changed
+//! in order.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use super::{CHANGES, REJECTIONS, Report, RunError, copy, journal, open_engine};
 use crate::engine::EngineError;
 use crate::facts::Facts;
 use crate::ingest::Observer;
-use crate::journal::{JournalError, Position};
+use crate::journal::Position;
 use crate::limits::JOURNAL_SEGMENT_BYTES;
 use crate::model::Timestamp;
 use crate::rules::Program;
@@ -34,28 +35,19 @@ pub struct Stood {
     pub changes: Option<PathBuf>,
     /// The file of its rejections.
     pub rejections: Option<PathBuf>,
-    /// Holds those files, if they are of a copy.
-    pub copy: Option<TempDir>,
+    /// Holds those files.
+    pub copy: TempDir,
 }
 
-/// Reads a store; of one that a run has, a copy as of now, in the system's folder for such things.
+/// Reads a store as of now, out of a copy in the system's folder for such things.
 ///
 /// # Errors
 /// Damage; what the system says; a store that no run has begun.
 pub fn stand(store: &Path, observer: &dyn Observer) -> Result<Stood, RunError> {
-    match stand_alone(store, observer) {
-        Err(RunError::Engine(EngineError::Journal(JournalError::Locked { .. }))) => {
-            let dir = tempfile::tempdir().map_err(copy::at(store))?;
-            let into = dir.path().join("store");
-            copy::copy(store, &into)?;
-            Ok(Stood { copy: Some(dir), ..stand_alone(&into, observer)? })
-        }
-        stood => stood,
-    }
-}
-
-fn stand_alone(store: &Path, observer: &dyn Observer) -> Result<Stood, RunError> {
-    let (mut engine, _) = open_engine(store, None, JOURNAL_SEGMENT_BYTES, observer, &mut Report::default())?;
+    let copied = tempfile::tempdir().map_err(copy::at(store))?;
+    let into = copied.path().join("store");
+    copy::copy(store, &into)?;
+    let (mut engine, _) = open_engine(&into, None, JOURNAL_SEGMENT_BYTES, observer, &mut Report::default())?;
     engine.absorb_all()?;
     let city = engine.into_city();
     let (as_of, position) = (city.as_of(), city.position());
@@ -70,8 +62,8 @@ fn stand_alone(store: &Path, observer: &dyn Observer) -> Result<Stood, RunError>
         program,
         as_of,
         position,
-        changes: journal::changes_of(store).or_else(|| Some(store.join(CHANGES))).and_then(there),
-        rejections: there(store.join(REJECTIONS)),
-        copy: None,
+        changes: there(into.join(CHANGES)).or_else(|| journal::changes_of(store).and_then(there)),
+        rejections: there(into.join(REJECTIONS)),
+        copy: copied,
     })
 }
