@@ -302,7 +302,8 @@ fn a_store_is_asked_as_it_stands() {
         "SELECT position, person, before, after, gained FROM changes WHERE position > 1 ORDER BY position, person",
     );
     assert!(told.contains("wang,green,red,contact"), "{told}");
-    let last = "SELECT person, after AS colour FROM changes QUALIFY row_number() OVER (PARTITION BY person ORDER BY position DESC) = 1 ORDER BY person";
+    let last = "SELECT person, after AS colour FROM changes \
+                QUALIFY row_number() OVER (PARTITION BY person ORDER BY position DESC) = 1 ORDER BY person";
     let by_changes: Vec<String> = of_store(&store, last).lines().skip(1).map(str::to_owned).collect();
     let by_codes: Vec<String> =
         codes.lines().skip(1).map(|line| line.split(',').take(2).collect::<Vec<_>>().join(",")).collect();

@@ -199,7 +199,9 @@ fn words_that_promise_nothing_stay_out() {
     let mut wrong = Vec::new();
     for path in sources(&top().join("src")) {
         let text = fs::read_to_string(&path).expect("readable");
-        for (number, line) in text.lines().enumerate() {
+        // What another crate calls its own is not ours to name.
+        let ours = text.lines().enumerate().filter(|(_, line)| !line.starts_with("use rustyline::"));
+        for (number, line) in ours {
             for word in banned.iter().filter(|&word| line.contains(word.as_str())) {
                 wrong.push(format!("{}:{}: {word}", path.display(), number + 1));
             }

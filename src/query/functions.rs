@@ -84,7 +84,8 @@ pub(super) fn all(snapshot: &Arc<Snapshot>) -> Vec<ScalarUDF> {
             takes: vec![instant_type(), instant_type()],
             gives: DataType::Int64,
             doc: (
-                "The working days that begin after one instant and not after another, on the clock of the rules in force: weekdays, but for the holidays and shifted workdays that the State Council gave notice of for 2020 to 2023.",
+                "The working days after the day of one instant, up to that of another: weekdays, but for China's holidays and \
+                 shifted workdays of 2020 to 2023.",
                 "working_days(since, until)",
                 &["An instant.", "A later instant."],
             ),
