@@ -23,7 +23,7 @@ static NAMES: LazyLock<HashMap<Region, Name>> = LazyLock::new(|| {
     let mut names = HashMap::new();
     let mut each = |text: &'static str, zh: usize, en: Option<usize>| {
         for record in csv::Reader::from_reader(text.as_bytes()).records().filter_map(Result::ok) {
-            let region = record.get(0).and_then(|code| code.parse().ok()).and_then(Region::new);
+            let region = record.get(0).and_then(Region::parse);
             let (Some(region), Some(zh)) = (region, record.get(zh)) else { continue };
             let en = en.and_then(|column| record.get(column)).map(str::to_owned);
             names.insert(region, Name { zh: zh.to_owned(), en });

@@ -2,7 +2,7 @@
 //!
 //! The one idea: the shipped list names the days that differ, and is part of the program.
 //!
-//! Cost: parsing takes a millisecond, once; counting is a step a week and a look at the days that differ.
+//! Cost: parsing takes a millisecond, once; counting is a division and a look at the days that differ.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;

@@ -10,6 +10,7 @@ use sanma::intern::Tokens;
 use sanma::model::facts::{TableColumns as _, Tables};
 use sanma::model::{Code, LabelId, PersonId, PlaceId, Table, Timestamp};
 use sanma::rules::{Cause, Program};
+use sanma::spelt::Spelt;
 
 use crate::agreement::{facts_of, worlds};
 use crate::worlds::cells::with_table;
@@ -197,22 +198,6 @@ impl Follower {
             explain::explain(&world.tables, program, person, at, official, &Spelt(&facts_of(world).names))
         });
         assert_eq!(live, full, "seed {seed}, step {step}, {token} at {}", at.to_rfc3339());
-    }
-}
-
-struct Spelt<'a>(&'a Names);
-
-impl explain::Names for Spelt<'_> {
-    fn person(&self, person: PersonId) -> &str {
-        self.0.person(person)
-    }
-
-    fn place(&self, place: PlaceId) -> &str {
-        self.0.place(place)
-    }
-
-    fn label(&self, label: LabelId) -> &str {
-        self.0.label(label)
     }
 }
 

@@ -544,7 +544,7 @@ pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
 /// # Errors
 /// A sentence on what a code is.
 fn region(text: &str) -> Result<Region, String> {
-    text.parse().ok().and_then(Region::new).ok_or_else(|| {
+    Region::parse(text).ok_or_else(|| {
         "a region is a division code of 6 or 9 digits (330106, 330106109) or a country's below 1000 (392)".to_owned()
     })
 }

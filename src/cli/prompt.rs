@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::Instant;
 
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer, TokenizerError};
@@ -95,7 +94,7 @@ const KEYWORDS: &[&str] = &[
 struct Prompt<'a> {
     asker: &'a Asker,
     shape: Shape,
-    /// The shape that `\\x` goes back to.
+    /// The shape that `\x` goes back to.
     usual: Shape,
     timing: bool,
 }
@@ -206,11 +205,9 @@ impl Prompt<'_> {
 
     fn answer(&self, typed: &str, out: &mut (dyn Write + Send)) -> Result<(), Failure> {
         for statement in Session::statements(typed)? {
-            #[expect(clippy::disallowed_methods, reason = "the command line measures")]
-            let begun = Instant::now();
-            self.asker.answer(statement, self.shape, out, PROMPT_ROWS_MAX)?;
+            let took = self.asker.answer(statement, self.shape, out, PROMPT_ROWS_MAX)?;
             if self.timing {
-                writeln!(out, "{:.3} s", begun.elapsed().as_secs_f64())?;
+                writeln!(out, "{:.3} s", took.as_secs_f64())?;
             }
         }
         Ok(())

@@ -68,12 +68,9 @@ pub(super) fn run(args: &SqlArgs, out: &mut (dyn Write + Send)) -> Result<(), Fa
     let (asker, _copy) = asker(args)?;
     let Some(statements) = statements else { return prompt::run(&asker, shape, out) };
     for statement in statements {
-        #[expect(clippy::disallowed_methods, reason = "the command line measures")]
-        let begun = Instant::now();
-        asker.answer(statement, shape, out, usize::MAX)?;
-        out.flush()?;
+        let took = asker.answer(statement, shape, out, usize::MAX)?;
         if args.timing {
-            say(&format!("-- time: {:.6} s", begun.elapsed().as_secs_f64()));
+            say(&format!("-- time: {:.6} s", took.as_secs_f64()));
         }
     }
     Ok(())
@@ -178,7 +175,7 @@ fn of_store(
 }
 
 impl Asker {
-    /// Answers a statement, with `rows_max` rows at the most where people read it.
+    /// Answers a statement, with `rows_max` rows at the most where people read it. Gives how long it took.
     ///
     /// # Errors
     /// [`Failure`].
@@ -188,13 +185,16 @@ impl Asker {
         shape: Shape,
         out: &mut (dyn Write + Send),
         rows_max: usize,
-    ) -> Result<(), Failure> {
+    ) -> Result<Duration, Failure> {
+        #[expect(clippy::disallowed_methods, reason = "the command line measures; a query is told when to end")]
+        let begun = Instant::now();
         let answer = async {
             let answer = self.session.ask(statement).await?;
-            write_answer(answer, shape, out, rows_max).await
+            write_answer(answer, shape, out, rows_max).await?;
+            Ok(out.flush()?)
         };
         let runtime = self.runtime.as_ref().expect("it is there until the end");
-        let (watch, mut ended) = Watch::new(self.session.time_limit());
+        let (watch, mut ended) = Watch::new(begun, self.session.time_limit());
         let done = runtime.block_on(async {
             tokio::select! {
                 done = answer => done,
@@ -202,7 +202,7 @@ impl Asker {
             }
         });
         drop(watch);
-        done
+        done.map(|()| begun.elapsed())
     }
 
     /// What may be typed.
@@ -219,12 +219,10 @@ struct Watch {
 
 impl Watch {
     /// A watch, and where it says why.
-    fn new(limit: Option<Duration>) -> (Self, oneshot::Receiver<QueryError>) {
+    fn new(begun: Instant, limit: Option<Duration>) -> (Self, oneshot::Receiver<QueryError>) {
         let (sender, receiver) = oneshot::channel();
         let over = Arc::new(AtomicBool::new(false));
         let is_over = Arc::clone(&over);
-        #[expect(clippy::disallowed_methods, reason = "the command line measures; a query is told when to end")]
-        let begun = Instant::now();
         std::thread::spawn(move || {
             while !is_over.load(Ordering::Relaxed) {
                 if progress::interrupted() {

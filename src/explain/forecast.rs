@@ -10,7 +10,6 @@ use serde::Serialize;
 
 use super::sighting::{Proof, Sighting, latest};
 use super::subject::Subject;
-use super::verdict::release_of;
 use crate::limits::FORECAST_DAYS_MAX;
 use crate::model::facts::{Checkin, Test};
 use crate::model::time::MICROS_PER_DAY;
@@ -58,10 +57,10 @@ impl Subject<'_> {
             _ => {}
         }
         if let Some(awaits) = sightings.iter().find_map(|sighting| awaited(&sighting.proof, at)) {
-            let wanted = release_of(cause).map_or_else(Missing::default, |release| self.wanted(at, release, at));
+            let wanted = cause.release().map_or_else(Missing::default, |release| self.wanted(at, release, at));
             return Missing { awaits: Some(awaits), ..wanted };
         }
-        if let (Some(release), Some(trigger)) = (release_of(cause), latest(sightings)) {
+        if let (Some(release), Some(trigger)) = (cause.release(), latest(sightings)) {
             return self.wanted(trigger, release, at);
         }
         let released_at = self.next_change_of(rule, at, Timestamp::NEVER).unwrap_or(at);

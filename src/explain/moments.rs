@@ -17,7 +17,6 @@
 //! Invariant: moments are finite; an open end is no moment.
 
 use super::subject::Subject;
-use super::verdict::release_of;
 use crate::model::time::MICROS_PER_MINUTE;
 use crate::model::{RuleId, Timestamp};
 use crate::rules::{Cause, Release};
@@ -53,7 +52,7 @@ impl Moments<'_> {
     fn of_rule(&mut self, rule: RuleId) {
         let subject = self.subject;
         let cause = &subject.program.rule(rule).cause;
-        if let Some(release) = release_of(cause) {
+        if let Some(release) = cause.release() {
             self.of_release(release);
         }
         match cause {

@@ -14,7 +14,7 @@ use super::sighting::{Sighting, latest};
 use super::subject::Subject;
 use crate::model::facts::{Declaration, TableColumns, Tables};
 use crate::model::{Code, Colour, PersonId, RuleId, RuleMask, Timestamp};
-use crate::rules::{Cause, Program, Release};
+use crate::rules::{Cause, Program};
 
 /// A code without the instant at which it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +106,8 @@ impl Subject<'_> {
         match cause {
             Cause::Case { .. } | Cause::Quarantine { .. } | Cause::Finding => !self.sightings(rule, at).is_empty(),
             Cause::Untested { .. } | Cause::Unreported { .. } => self.sightings(rule, at).is_empty(),
-            _ => release_of(cause)
+            _ => cause
+                .release()
                 .zip(self.trigger(rule, at))
                 .is_some_and(|(release, trigger)| self.is_held(trigger, release, at)),
         }
@@ -140,23 +141,6 @@ impl Subject<'_> {
             Cause::Unreported { days } => self.reported_within(*days, at),
             Cause::Finding => self.found(at),
         }
-    }
-}
-
-/// The release of a cause with a trigger; `None` for the others.
-pub(super) fn release_of(cause: &Cause) -> Option<Release> {
-    match cause {
-        Cause::Contact(contact) => Some(contact.release),
-        Cause::SecondContact { release, .. }
-        | Cause::Area { release, .. }
-        | Cause::Declared { release, .. }
-        | Cause::Symptoms { release, .. }
-        | Cause::Test { release } => Some(*release),
-        Cause::Case { .. }
-        | Cause::Quarantine { .. }
-        | Cause::Untested { .. }
-        | Cause::Unreported { .. }
-        | Cause::Finding => None,
     }
 }
 

@@ -17,52 +17,49 @@ impl Facts {
     /// Rows are in the order of their ids. Reviews are left out: no rule reads them.
     #[must_use]
     pub fn around(&self, person: PersonId, through_others: bool) -> Tables {
-        let facts = self;
-        let met = &facts.neighbours[facts.contacts_of.range(person.index())];
+        let met = &self.neighbours[self.contacts_of.range(person.index())];
         let mut circle = BTreeSet::from([person]);
         circle.extend(met.iter().filter(|_| through_others));
         let own = person.index();
-        let isolated = circle.iter().flat_map(|one| facts.quarantines_of.range(one.index()));
+        let isolated = circle.iter().flat_map(|one| self.quarantines_of.range(one.index()));
         let (contacts, stays) = (self.contacts_around(person, &circle), self.stays_around(person, &circle));
         let mut kept = Tables {
-            declarations: take(&facts.declarations, facts.declarations_of.range(own)),
-            checkins: take(&facts.checkins, facts.checkins_of.range(own)),
-            quarantines: take(&facts.quarantines, isolated),
-            contacts: take(&facts.contacts, contacts),
-            stays: take(&facts.stays, stays),
-            risk_areas: take(facts.risk_areas(), 0..facts.risk_areas().len()),
-            tests: take(&facts.tests, facts.tests_of.range(own)),
-            whitelist: take(&facts.whitelist, facts.whitelist_of.range(own)),
-            findings: take(&facts.findings, facts.findings_of.range(own)),
+            declarations: take(&self.declarations, self.declarations_of.range(own)),
+            checkins: take(&self.checkins, self.checkins_of.range(own)),
+            quarantines: take(&self.quarantines, isolated),
+            contacts: take(&self.contacts, contacts),
+            stays: take(&self.stays, stays),
+            risk_areas: take(self.risk_areas(), 0..self.risk_areas().len()),
+            tests: take(&self.tests, self.tests_of.range(own)),
+            whitelist: take(&self.whitelist, self.whitelist_of.range(own)),
+            findings: take(&self.findings, self.findings_of.range(own)),
             ..Tables::default()
         };
         let met = kept.contacts.person_a.iter().chain(&kept.contacts.person_b).chain(&kept.stays.person);
         let seen: BTreeSet<PersonId> = met.copied().chain([person]).collect();
-        kept.cases = take(&facts.cases, seen.iter().flat_map(|one| facts.cases_of.range(one.index())));
+        kept.cases = take(&self.cases, seen.iter().flat_map(|one| self.cases_of.range(one.index())));
         kept
     }
 
     /// All contacts of the person, and those of the circle with cases.
     fn contacts_around(&self, person: PersonId, circle: &BTreeSet<PersonId>) -> BTreeSet<usize> {
-        let facts = self;
         let of = |&one: &PersonId| {
-            let ends = facts.contacts_of.range(one.index());
-            let ends = ends.filter(move |&end| one == person || facts.cases_of.contains(facts.neighbours[end].index()));
-            ends.map(|end| facts.contact_rows[end] as usize)
+            let ends = self.contacts_of.range(one.index());
+            let ends = ends.filter(move |&end| one == person || self.cases_of.contains(self.neighbours[end].index()));
+            ends.map(|end| self.contact_rows[end] as usize)
         };
         circle.iter().flat_map(of).collect()
     }
 
     /// All stays of the person, those of the circle at places where cases stayed, and those of cases at places of the circle.
     fn stays_around(&self, person: PersonId, circle: &BTreeSet<PersonId>) -> BTreeSet<usize> {
-        let facts = self;
-        let at_cases = |row: usize| facts.stays.place[row].filter(|place| facts.case_stays_of.contains(place.index()));
-        let of_circle = || circle.iter().flat_map(|&one| facts.stays_of.range(one.index()).map(move |row| (one, row)));
+        let at_cases = |row: usize| self.stays.place[row].filter(|place| self.case_stays_of.contains(place.index()));
+        let of_circle = || circle.iter().flat_map(|&one| self.stays_of.range(one.index()).map(move |row| (one, row)));
         let places: BTreeSet<PlaceId> = of_circle().filter_map(|(_, row)| at_cases(row)).collect();
-        let beside = |place: &PlaceId| facts.case_stays[facts.case_stays_of.range(place.index())].iter();
+        let beside = |place: &PlaceId| self.case_stays[self.case_stays_of.range(place.index())].iter();
         let patients: BTreeSet<PersonId> = places.iter().flat_map(beside).map(|stay| stay.person).collect();
-        let theirs = patients.iter().flat_map(|one| facts.stays_of.range(one.index()));
-        let theirs = theirs.filter(|&row| facts.stays.place[row].is_some_and(|place| places.contains(&place)));
+        let theirs = patients.iter().flat_map(|one| self.stays_of.range(one.index()));
+        let theirs = theirs.filter(|&row| self.stays.place[row].is_some_and(|place| places.contains(&place)));
         let own = of_circle().filter(|&(one, row)| one == person || at_cases(row).is_some()).map(|(_, row)| row);
         own.chain(theirs).collect()
     }

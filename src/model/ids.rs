@@ -73,6 +73,12 @@ impl Region {
         }
     }
 
+    /// The region whose code is written so, in digits.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse().ok().and_then(Self::new)
+    }
+
     /// The number itself.
     #[must_use]
     pub const fn code(self) -> u32 {

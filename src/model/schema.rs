@@ -261,7 +261,9 @@ pub fn instant_type() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
 }
 
-fn text_list() -> DataType {
+/// The Arrow type of a list of texts.
+#[must_use]
+pub fn text_list() -> DataType {
     DataType::List(Arc::new(Field::new("item", DataType::Utf8, false)))
 }
 

@@ -24,7 +24,7 @@ use super::tables::{text, texts};
 use super::trace::contacts_of;
 use crate::explain::{self, Audience, LocalInstant, RuleReport};
 use crate::limits::QUERY_DEGREE_MAX;
-use crate::model::schema::instant_type;
+use crate::model::schema::{instant_type, text_list};
 use crate::model::{ClosedEnum as _, PersonId, Table, Timestamp};
 use crate::sinks;
 use crate::spelt::Spelt;
@@ -100,13 +100,12 @@ fn codes_at(snapshot: &Arc<Snapshot>, given: &[Argument]) -> Result<Arc<dyn Tabl
 fn whatif(snapshot: &Arc<Snapshot>, given: &[Argument]) -> Result<Arc<dyn TableProvider>> {
     let [Argument::Text(candidate)] = given else { return plan_err!("one text is wanted") };
     let candidate = Candidate::parse(candidate, snapshot)?;
-    let list = || DataType::List(Arc::new(Field::new("item", DataType::Utf8, false)));
     let fields = vec![
         text("person", false),
         text("before", true),
         text("after", true),
-        Field::new("gained", list(), false),
-        Field::new("lost", list(), false),
+        Field::new("gained", text_list(), false),
+        Field::new("lost", text_list(), false),
         Field::new("district", DataType::UInt32, true),
     ];
     let (schema, snapshot) = (Arc::new(Schema::new(fields)), Arc::clone(snapshot));
@@ -154,8 +153,7 @@ fn column(schema: &SchemaRef, name: &str) -> usize {
 fn explain(snapshot: &Arc<Snapshot>, given: &[Argument]) -> Result<Arc<dyn TableProvider>> {
     let [Argument::Text(token)] = given else { return plan_err!("one text is wanted") };
     let instant = |name: &str| Field::new(name, instant_type(), true);
-    let list =
-        |name: &str| Field::new(name, DataType::List(Arc::new(Field::new("item", DataType::Utf8, false))), false);
+    let list = |name: &str| Field::new(name, text_list(), false);
     let fields = vec![
         text("person", false),
         text("colour", false),

@@ -40,14 +40,15 @@ impl Candidate {
             let rest = rest.trim();
             match word {
                 "list" => {
-                    let pair =
-                        rest.split_once('=').map(|(code, level)| (region(code.trim()), Level::parse(level.trim())));
+                    let pair = rest
+                        .split_once('=')
+                        .map(|(code, level)| (Region::parse(code.trim()), Level::parse(level.trim())));
                     let Some((Some(region), Some(level))) = pair else {
                         return plan_err!("{part:?}: write list 330106=high; levels are {}", Level::NAMES.join(", "));
                     };
                     edit.list.push((region, level));
                 }
-                "delist" => match region(rest) {
+                "delist" => match Region::parse(rest) {
                     Some(region) => edit.delist.push(region),
                     None => return plan_err!("{part:?}: write delist 330106"),
                 },
@@ -96,8 +97,4 @@ impl Candidate {
         ];
         Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
     }
-}
-
-fn region(text: &str) -> Option<Region> {
-    text.parse().ok().and_then(Region::new)
 }

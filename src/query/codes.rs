@@ -95,11 +95,7 @@ impl TableProvider for CodeTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        let taken = |filter: &&Expr| match taken(filter, self) {
-            Some(_) => TableProviderFilterPushDown::Exact,
-            None => TableProviderFilterPushDown::Unsupported,
-        };
-        Ok(filters.iter().map(taken).collect())
+        Ok(scan::pushed_down(filters, |filter| taken(filter, self).is_some()))
     }
 
     async fn scan(
@@ -109,7 +105,7 @@ impl TableProvider for CodeTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let columns = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
+        let (columns, schema) = scan::projected(&self.schema, projection)?;
         let conditions: Vec<Condition> = filters.iter().filter_map(|filter| taken(filter, self)).collect();
         let (persons, colours) = wanted(&conditions);
         let (snapshot, at) = (Arc::clone(&self.snapshot), self.at);
@@ -126,7 +122,7 @@ impl TableProvider for CodeTable {
             persons,
             colours,
             partitions: state.config().target_partitions(),
-            schema: Arc::new(self.schema.project(&columns)?),
+            schema,
             columns,
         };
         Ok(ScanExec::new(Arc::new(source), limit))

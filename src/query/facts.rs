@@ -183,11 +183,7 @@ impl TableProvider for FactTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        let taken = |filter: &&Expr| match condition_of(filter, self) {
-            Some(_) => TableProviderFilterPushDown::Exact,
-            None => TableProviderFilterPushDown::Unsupported,
-        };
-        Ok(filters.iter().map(taken).collect())
+        Ok(scan::pushed_down(filters, |filter| condition_of(filter, self).is_some()))
     }
 
     async fn scan(
@@ -197,10 +193,9 @@ impl TableProvider for FactTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let columns = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
+        let (columns, schema) = scan::projected(&self.schema, projection)?;
         let conditions: Vec<Condition> = filters.iter().filter_map(|filter| condition_of(filter, self)).collect();
         let access = self.access(&conditions);
-        let schema = Arc::new(self.schema.project(&columns)?);
         let source = FactScan {
             snapshot: Arc::clone(&self.snapshot),
             table: self.table,

@@ -12,6 +12,7 @@ use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{ColumnStatistics, Result, Statistics};
 use datafusion::execution::TaskContext;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_expr::EquivalenceProperties;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
@@ -145,6 +146,24 @@ impl ExecutionPlan for ScanExec {
             None => statistics,
         }))
     }
+}
+
+/// What a scan says of the conditions that it is offered: it decides those that are `taken`, wholly, and none of the others.
+pub(super) fn pushed_down(filters: &[&Expr], taken: impl Fn(&Expr) -> bool) -> Vec<TableProviderFilterPushDown> {
+    let says = |filter: &&Expr| {
+        if taken(filter) { TableProviderFilterPushDown::Exact } else { TableProviderFilterPushDown::Unsupported }
+    };
+    filters.iter().map(says).collect()
+}
+
+/// The columns that are asked for, all if none are named, and their schema.
+///
+/// # Errors
+/// A column that there is not.
+pub(super) fn projected(schema: &SchemaRef, projection: Option<&Vec<usize>>) -> Result<(Vec<usize>, SchemaRef)> {
+    let columns = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
+    let schema = Arc::new(schema.project(&columns)?);
+    Ok((columns, schema))
 }
 
 /// A batch, also one of no columns.

@@ -10,14 +10,16 @@ use std::sync::{Arc, OnceLock};
 
 use dashmap::DashMap;
 use rayon::ThreadPool;
+use rayon::prelude::*;
 
 use super::columns::kept;
+use super::filter::short;
 use super::index::{self, Extremes, Inverted};
 use super::names::Views;
 use crate::evaluate::{self, Codes};
 use crate::facts::Facts;
 use crate::limits::QUERY_INSTANTS_KEPT_MAX;
-use crate::model::{PersonId, Rejection, Table, Timestamp};
+use crate::model::{PersonId, PlaceId, Rejection, Table, Timestamp};
 use crate::rules::{Catalog, Program};
 use crate::sinks;
 
@@ -110,8 +112,11 @@ impl Snapshot {
 
     /// Everybody's code. Cost: a recompute, once.
     pub(super) fn codes(&self) -> &Arc<Codes> {
-        self.codes
-            .get_or_init(|| Arc::new(self.compute(|| evaluate::recompute(&self.facts, &self.program, self.as_of))))
+        self.codes.get_or_init(|| self.recompute(self.as_of))
+    }
+
+    fn recompute(&self, at: Timestamp) -> Arc<Codes> {
+        Arc::new(self.compute(|| evaluate::recompute(&self.facts, &self.program, at)))
     }
 
     /// Everybody's code at another instant. Cost: a recompute, unless it is one of the last few that were asked for.
@@ -122,7 +127,7 @@ impl Snapshot {
         if let Some(codes) = self.codes_at.get(&at) {
             return Arc::clone(&codes);
         }
-        let codes = Arc::new(self.compute(|| evaluate::recompute(&self.facts, &self.program, at)));
+        let codes = self.recompute(at);
         if self.codes_at.len() >= QUERY_INSTANTS_KEPT_MAX {
             self.codes_at.clear();
         }
@@ -132,11 +137,9 @@ impl Snapshot {
 
     /// Rows of the declarations that stand.
     pub(super) fn standing(&self) -> &Arc<[u32]> {
-        use rayon::prelude::*;
         self.standing.get_or_init(|| {
-            let people = u32::try_from(self.facts.people).expect("person ids are 32-bit");
+            let people = short(self.facts.people);
             let row = |person| evaluate::standing_declaration(&self.facts, &self.program, PersonId(person), self.as_of);
-            let short = |row| u32::try_from(row).expect("rows are numbered by 32 bits");
             self.compute(|| (0..people).into_par_iter().filter_map(row).map(short).collect::<Vec<_>>()).into()
         })
     }
@@ -153,7 +156,7 @@ impl Snapshot {
     /// Stays by place.
     pub(super) fn by_place(&self) -> &Inverted {
         self.by_place.get_or_init(|| {
-            let places = self.facts.stays.place.iter().map(|place| place.map(crate::model::PlaceId::index));
+            let places = self.facts.stays.place.iter().map(|place| place.map(PlaceId::index));
             Inverted::new(self.facts.names.places.len(), places)
         })
     }

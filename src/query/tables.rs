@@ -14,7 +14,7 @@ use super::snapshot::Snapshot;
 use crate::gazetteer;
 use crate::model::schema::rejections_schema;
 use crate::model::{ClosedEnum as _, Level, Region, RegionId};
-use crate::rules::{Cause, Program, Release, Rule};
+use crate::rules::{Program, Release, Rule};
 use crate::sinks;
 
 /// A field of a table, of texts as views.
@@ -86,7 +86,7 @@ fn rules_batch(program: &Program, schema: &SchemaRef) -> Result<RecordBatch> {
     let rules = || program.rules.iter();
     let of_each = |text: &dyn Fn(&Rule) -> String| texts(rules().map(|rule| Some(text(rule))));
     let release = |part: fn(Release) -> u32| -> ArrayRef {
-        Arc::new(rules().map(|rule| release_of(&rule.cause).map(part)).collect::<UInt32Array>())
+        Arc::new(rules().map(|rule| rule.cause.release().map(part)).collect::<UInt32Array>())
     };
     let excusable = program.numbered().map(|(id, _)| Some(program.excuses.contains(id)));
     let columns: Vec<ArrayRef> = vec![
@@ -95,7 +95,7 @@ fn rules_batch(program: &Program, schema: &SchemaRef) -> Result<RecordBatch> {
         Arc::new(UInt32Array::from_iter_values(program.numbered().map(|(id, _)| u32::from(id.0)))),
         of_each(&|rule| rule.id.clone()),
         of_each(&|rule| rule.colour.name().to_owned()),
-        of_each(&|rule| cause_name(&rule.cause).to_owned()),
+        of_each(&|rule| rule.cause.name().to_owned()),
         of_each(&|rule| rule.title.zh.clone()),
         of_each(&|rule| rule.title.en.clone()),
         of_each(&|rule| rule.advice.zh.clone()),
@@ -107,37 +107,6 @@ fn rules_batch(program: &Program, schema: &SchemaRef) -> Result<RecordBatch> {
         Arc::new(excusable.collect::<BooleanArray>()),
     ];
     Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
-}
-
-const fn release_of(cause: &Cause) -> Option<Release> {
-    match cause {
-        Cause::Contact(rule) => Some(rule.release),
-        Cause::SecondContact { release, .. }
-        | Cause::Area { release, .. }
-        | Cause::Declared { release, .. }
-        | Cause::Symptoms { release, .. }
-        | Cause::Test { release } => Some(*release),
-        Cause::Case { .. }
-        | Cause::Quarantine { .. }
-        | Cause::Untested { .. }
-        | Cause::Unreported { .. }
-        | Cause::Finding => None,
-    }
-}
-
-const fn cause_name(cause: &Cause) -> &'static str {
-    match cause {
-        Cause::Case { .. } => "case",
-        Cause::Quarantine { .. } => "quarantine",
-        Cause::Contact(_) | Cause::SecondContact { .. } => "contact",
-        Cause::Area { .. } => "area",
-        Cause::Declared { .. } => "declared",
-        Cause::Symptoms { .. } => "symptoms",
-        Cause::Test { .. } => "test",
-        Cause::Untested { .. } => "untested",
-        Cause::Unreported { .. } => "unreported",
-        Cause::Finding => "finding",
-    }
 }
 
 /// Rows that were refused, and declarations over the limit of modifications.

@@ -162,6 +162,43 @@ pub enum Cause {
     Finding,
 }
 
+impl Cause {
+    /// Its name, as in rule files.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Case { .. } => "case",
+            Self::Quarantine { .. } => "quarantine",
+            Self::Contact(_) | Self::SecondContact { .. } => "contact",
+            Self::Area { .. } => "area",
+            Self::Declared { .. } => "declared",
+            Self::Symptoms { .. } => "symptoms",
+            Self::Test { .. } => "test",
+            Self::Untested { .. } => "untested",
+            Self::Unreported { .. } => "unreported",
+            Self::Finding => "finding",
+        }
+    }
+
+    /// The release of a cause with a trigger; `None` for the others.
+    #[must_use]
+    pub const fn release(&self) -> Option<Release> {
+        match self {
+            Self::Contact(contact) => Some(contact.release),
+            Self::SecondContact { release, .. }
+            | Self::Area { release, .. }
+            | Self::Declared { release, .. }
+            | Self::Symptoms { release, .. }
+            | Self::Test { release } => Some(*release),
+            Self::Case { .. }
+            | Self::Quarantine { .. }
+            | Self::Untested { .. }
+            | Self::Unreported { .. }
+            | Self::Finding => None,
+        }
+    }
+}
+
 /// Parameters of a first-degree contact rule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ContactRule {

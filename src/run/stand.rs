@@ -49,13 +49,11 @@ pub fn stand(store: &Path, observer: &dyn Observer) -> Result<Stood, RunError> {
     copy::copy(store, &into)?;
     let (mut engine, _) = open_engine(&into, None, JOURNAL_SEGMENT_BYTES, observer, &mut Report::default())?;
     engine.absorb_all()?;
-    let city = engine.into_city();
+    let mut city = engine.into_city();
+    city.sort_names();
     let (as_of, position) = (city.as_of(), city.position());
     let program = Arc::clone(city.program().ok_or(EngineError::NoBeginning)?);
-    let (tables, mut names) = city.into_tables();
-    names.persons.sort();
-    names.places.sort();
-    names.labels.sort();
+    let (tables, names) = city.into_tables();
     let there = |path: PathBuf| Some(path).filter(|path| path.exists());
     Ok(Stood {
         facts: Facts::new(tables, names),

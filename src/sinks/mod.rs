@@ -17,7 +17,7 @@ mod tables;
 mod told;
 
 pub use appended::{Appended, Mark, begin_after, whole_lines};
-pub use batches::{change_batches, code_batches, instants, rejection_batches, text_lists, texts};
+pub use batches::{change_batches, code_batches, instants, rejection_batches, text_lists};
 pub use destination::Destination;
 pub use format::{OutputFormat, write_batches};
 pub use parquet::{RowGroup, write_row_groups};

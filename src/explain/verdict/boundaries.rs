@@ -3,7 +3,7 @@
 use super::*;
 use crate::explain::fixture::{ME, NEVER, World, all, before, contact_rule, days, program, region, set, t};
 use crate::model::{Admission, CaseKind, Level, Outcome, QuarantineKind, Setting, Symptom, TestResult};
-use crate::rules::ContactRule;
+use crate::rules::{ContactRule, Release};
 
 const THEM: u32 = 1;
 const THIRD: u32 = 2;
