@@ -45,9 +45,11 @@
 //! | [`spelt`] | the names of facts and regions, for a page | `explain`, `facts`, `gazetteer` | nothing is looked up elsewhere |
 //! | `workdays` | which days are worked on | `model` | a day that no list names is a weekday or not |
 //! | `query` | questions in SQL (feature `sql`) | `evaluate`, `explain`, `facts`, `sinks`, `whatif` and what they use | changes nothing; a question sees one snapshot |
+//! | `access` | who may ask, by tokens; for `server` and `flight` | nothing | where nobody is named, nobody comes from elsewhere |
+//! | `flight` | Arrow Flight SQL: questions from elsewhere (feature `flight`) | `access`, `query` | what is answered is recorded |
 //! | [`nightly`] | the job on one screen | all above but `explain` and `generate` | nothing is written before all is read |
 //! | [`run`] | the live run on one screen | all above but `cache`, `diff`, `explain`, `generate`, `nightly` | a message counts once, a change is told once |
-//! | `server` | HTTP for a run: facts in, changes, codes and reasons out | `engine`, `evaluate`, `explain`, `ingest`, `rules`, `run`, `sinks` | changes nothing by itself; an answer is given when it is durable and told |
+//! | `server` | HTTP for a run: facts in, changes, codes and reasons out | `access`, `engine`, `evaluate`, `explain`, `ingest`, `rules`, `run`, `sinks` | changes nothing by itself; an answer is given when it is durable and told |
 //! | [`cli`] | arguments, progress, summaries | anything | nobody imports it; only here are clocks read |
 //!
 //! `tests/tidy.rs` enforces the third column. [`limits`] holds every bound.
@@ -80,6 +82,8 @@
 //! | snapshot | facts that stand still, with their rules and instant, of which questions are asked |
 //! | window | when a case (or an exposed person) infects |
 
+#[cfg(feature = "live")]
+pub mod access;
 pub mod cache;
 pub mod checkpoint;
 pub mod cli;
@@ -89,6 +93,8 @@ pub mod engine;
 pub mod evaluate;
 pub mod explain;
 pub mod facts;
+#[cfg(feature = "flight")]
+pub mod flight;
 pub mod gazetteer;
 pub mod generate;
 pub mod ingest;

@@ -9,6 +9,8 @@ mod city;
 mod cli;
 mod compare;
 mod feed;
+#[cfg(feature = "flight")]
+mod flight;
 mod follow;
 #[cfg(feature = "live")]
 mod forms;
@@ -23,6 +25,8 @@ mod server;
 mod sql;
 #[cfg(feature = "sql")]
 mod sql_files;
+#[cfg(feature = "sql")]
+mod sql_groups;
 mod tidy;
 mod whatif;
 mod worlds;

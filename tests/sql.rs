@@ -26,16 +26,16 @@ use crate::worlds::cells::Cell;
 use crate::worlds::draw::Draw;
 
 /// Somebody who asks of a world.
-struct Asker {
+pub struct Asker {
     runtime: Runtime,
     session: Session,
 }
 
-fn limits() -> Limits {
-    Limits { memory_bytes: 1 << 30, threads: 2, time: None, files: Folders::default() }
+pub fn limits() -> Limits {
+    Limits { memory_bytes: 1 << 30, threads: 2, time: None, files: Folders::default(), least_group: None }
 }
 
-fn snapshot(world: &World, program: &Program, at: Timestamp) -> Snapshot {
+pub fn snapshot(world: &World, program: &Program, at: Timestamp) -> Snapshot {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("threads");
     let catalog = Catalog::shipped().expect("good sets");
     Snapshot::new(facts_of(world), Origins::default(), (Arc::new(program.clone()), catalog), at, Arc::new(pool))
@@ -43,12 +43,15 @@ fn snapshot(world: &World, program: &Program, at: Timestamp) -> Snapshot {
 
 impl Asker {
     fn new(world: &World, program: &Program, at: Timestamp) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let session = Session::new(&Arc::new(snapshot(world, program, at)), limits());
-        Self { runtime, session: session.expect("a session") }
+        Self::of(&Arc::new(snapshot(world, program, at)), limits())
     }
 
-    fn batches(&self, sql: &str) -> Result<Vec<RecordBatch>, QueryError> {
+    pub fn of(snapshot: &Arc<Snapshot>, limits: Limits) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        Self { runtime, session: Session::new(snapshot, limits).expect("a session") }
+    }
+
+    pub fn batches(&self, sql: &str) -> Result<Vec<RecordBatch>, QueryError> {
         let mut statements = Session::statements(sql)?;
         let statement = statements.pop().expect("a statement");
         self.runtime.block_on(async {
@@ -59,7 +62,7 @@ impl Asker {
 
     /// The rows of an answer, as texts.
     #[track_caller]
-    fn rows(&self, sql: &str) -> Vec<Vec<String>> {
+    pub fn rows(&self, sql: &str) -> Vec<Vec<String>> {
         let options = FormatOptions::new().with_null("-");
         let batches = self.batches(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
         let of_batch = |batch: &RecordBatch| {
@@ -73,7 +76,7 @@ impl Asker {
     }
 
     #[track_caller]
-    fn sorted(&self, sql: &str) -> Vec<Vec<String>> {
+    pub fn sorted(&self, sql: &str) -> Vec<Vec<String>> {
         let mut rows = self.rows(sql);
         rows.sort();
         rows
@@ -95,7 +98,7 @@ fn shown(cell: &Cell) -> String {
 }
 
 /// A value as a literal.
-fn literal(cell: &Cell) -> String {
+pub fn literal(cell: &Cell) -> String {
     match cell {
         Cell::Text(text) => format!("'{}'", text.replace('\'', "''")),
         Cell::Instant(at) => format!("TIMESTAMP '{}'", at.to_rfc3339()),

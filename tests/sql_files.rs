@@ -115,7 +115,8 @@ fn tables_functions_and_errors_are_as_written_down() {
     assert!(!found.is_empty());
     for file in found {
         let connect = || async {
-            let limits = Limits { memory_bytes: 1 << 30, threads: 1, time: None, files: Folders::default() };
+            let limits =
+                Limits { memory_bytes: 1 << 30, threads: 1, time: None, files: Folders::default(), least_group: None };
             Session::new(&snapshot, limits).map(Asker)
         };
         let mut runner = Runner::new(connect);

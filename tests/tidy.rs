@@ -29,6 +29,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "server",
         &[
+            "access",
             "engine",
             "evaluate",
             "explain",
@@ -42,6 +43,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "sinks",
         ],
     ),
+    ("access", &[]),
+    ("flight", &["access", "limits", "model", "query"]),
     ("spelt", &["explain", "facts", "gazetteer", "model"]),
     ("workdays", &["model"]),
     (

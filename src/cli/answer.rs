@@ -7,7 +7,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray as _, RecordBatch};
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::FileWriter;
 use arrow::json::writer::{JsonArray, JsonFormat, LineDelimited, WriterBuilder};
@@ -19,10 +19,10 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
 use super::Failure;
-use super::args::AnswerArg;
+use super::asked::AnswerArg;
 use super::summary::grouped;
 use crate::limits::SHOWN_ROWS_MAX;
-use crate::query::{Answer, QueryError, with_types};
+use crate::query::{Answer, QueryError};
 
 /// Forms of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +103,7 @@ pub(super) async fn write_answer(
     out: &mut (dyn Write + Send),
     rows_max: usize,
 ) -> Result<(), Failure> {
-    let Answer { schema, mut batches } = answer;
+    let Answer { schema, mut batches } = answer.plain();
     if schema.fields().is_empty() {
         // A statement that says nothing, such as SET.
         while let Some(batch) = batches.next().await {
@@ -111,36 +111,14 @@ pub(super) async fn write_answer(
         }
         return Ok(());
     }
-    let plain = plain(&schema);
-    let mut writer = Writer::new(shape, &plain, out, rows_max.min(SHOWN_ROWS_MAX))?;
+    let mut writer = Writer::new(shape, &schema, out, rows_max.min(SHOWN_ROWS_MAX))?;
     while let Some(batch) = batches.next().await {
-        let batch = with_types(&batch.map_err(QueryError::from)?, &plain).map_err(QueryError::from)?;
-        if !writer.write(&batch)? {
+        if !writer.write(&batch.map_err(QueryError::from)?)? {
             break;
         }
     }
     drop(batches);
     writer.finish()
-}
-
-/// A schema without views, which fewer programs read.
-fn plain(schema: &Schema) -> SchemaRef {
-    let field = |field: &FieldRef| -> FieldRef {
-        Arc::new(field.as_ref().clone().with_data_type(plain_type(field.data_type())))
-    };
-    Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Vec<FieldRef>>()))
-}
-
-fn plain_type(kind: &DataType) -> DataType {
-    match kind {
-        DataType::Utf8View => DataType::Utf8,
-        DataType::BinaryView => DataType::Binary,
-        DataType::List(item) => {
-            let kind = plain_type(item.data_type());
-            DataType::List(Arc::new(Field::clone(item).with_data_type(kind)))
-        }
-        kind => kind.clone(),
-    }
 }
 
 type Out<'w> = &'w mut (dyn Write + Send);

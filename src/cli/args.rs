@@ -8,6 +8,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
+#[cfg(feature = "flight")]
+use super::asked::ServeArgs;
+#[cfg(feature = "sql")]
+use super::asked::SqlArgs;
 use super::rules::RulesCommand;
 use crate::generate::DAYS_DEFAULT;
 use crate::limits::{GENERATED_DAYS_MAX, GENERATED_PEOPLE_MAX};
@@ -83,6 +87,9 @@ pub(super) enum Command {
     /// Ask in SQL: of facts, codes and changes
     #[cfg(feature = "sql")]
     Sql(SqlArgs),
+    /// Let others ask in SQL, by Arrow Flight SQL
+    #[cfg(feature = "flight")]
+    Serve(ServeArgs),
     /// Make a city that nobody lives in, of any size, as Parquet
     Generate(GenerateArgs),
     /// Look at rule sets: list, show, check, diff
@@ -229,77 +236,6 @@ pub(super) struct WhatifArgs {
     /// Print one JSON object instead of the summary
     #[arg(long)]
     pub(super) json: bool,
-}
-
-/// What was typed after `sanma sql`.
-#[cfg(feature = "sql")]
-#[derive(Args, Debug)]
-#[group(skip)]
-#[command(group = clap::ArgGroup::new("facts").required(true).args(["data", "store"]))]
-pub(super) struct SqlArgs {
-    /// Directory of facts, as of `sanma recompute`
-    #[arg(long, value_name = "DIR", requires = "rules")]
-    pub(super) data: Option<PathBuf>,
-    /// A store, as it stands; also one that a run has, of which a copy is asked
-    #[arg(long, value_name = "DIR")]
-    pub(super) store: Option<PathBuf>,
-    /// Directory in which the facts are kept ready for the next time, as of `sanma recompute`
-    #[arg(long, value_name = "DIR", requires = "data")]
-    pub(super) cache: Option<PathBuf>,
-    /// A jurisdiction, a set's name or a file; a store has its own
-    #[arg(long, value_name = "NAME|FILE", requires = "data")]
-    pub(super) rules: Option<String>,
-    /// The instant of the codes; now if left out; a store has its own
-    #[arg(long, value_name = "INSTANT", value_parser = instant, requires = "data")]
-    pub(super) as_of: Option<Timestamp>,
-    /// Files of changes (Parquet or NDJSON) that the table `changes` has; of a store, besides its own
-    #[arg(long, value_name = "FILE")]
-    pub(super) changes: Vec<PathBuf>,
-    /// Statements; without any, and without --file, they are read from a prompt or from standard input
-    #[arg(long, short, value_name = "SQL", allow_hyphen_values = true)]
-    pub(super) command: Vec<String>,
-    /// Files of statements, after those of --command
-    #[arg(long, short, value_name = "FILE")]
-    pub(super) file: Vec<PathBuf>,
-    /// Format of the answers; table if left out
-    #[arg(long, value_enum)]
-    pub(super) format: Option<AnswerArg>,
-    /// Folders in which `read_parquet` may read and `COPY TO` may write
-    #[arg(long, value_name = "DIR")]
-    pub(super) files: Vec<PathBuf>,
-    /// Memory that a query may hold besides the facts; what does not fit goes to disk, where that can be done
-    #[arg(long, value_name = "MB", default_value = "2000")]
-    pub(super) memory_mb: NonZeroU64,
-    /// Seconds after which a query is ended
-    #[arg(long, value_name = "S")]
-    pub(super) time_limit: Option<NonZeroU64>,
-    /// Threads to use; as many as there are processors if left out
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(super) threads: Option<u16>,
-    /// Tell how long each statement took, on standard error
-    #[arg(long)]
-    pub(super) timing: bool,
-    /// Print answers and errors only
-    #[arg(long, short)]
-    pub(super) quiet: bool,
-}
-
-/// Formats of an answer.
-#[cfg(feature = "sql")]
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum AnswerArg {
-    /// A table for people
-    Table,
-    /// Comma separated values
-    Csv,
-    /// One JSON array of objects
-    Json,
-    /// One JSON object a line
-    Ndjson,
-    /// Apache Parquet
-    Parquet,
-    /// Arrow IPC file
-    Arrow,
 }
 
 /// What moves time.

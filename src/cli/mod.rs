@@ -5,6 +5,8 @@
 #[cfg(feature = "sql")]
 mod answer;
 mod args;
+#[cfg(feature = "sql")]
+mod asked;
 mod config;
 mod diff;
 mod explain;
@@ -16,7 +18,11 @@ mod prompt;
 mod recompute;
 pub mod rules;
 mod run;
+#[cfg(feature = "flight")]
+mod serve;
 mod settings;
+#[cfg(feature = "sql")]
+mod snapshot;
 #[cfg(feature = "sql")]
 mod sql;
 mod summary;
@@ -140,7 +146,13 @@ fn dispatch(command: &Command, styled: bool, out: &mut (dyn Write + Send)) -> Re
     if matches!(command, Command::Sql(_)) {
         progress::catch_interrupts();
     }
+    #[cfg(feature = "flight")]
+    if matches!(command, Command::Serve(_)) {
+        progress::catch_interrupts();
+    }
     match command {
+        #[cfg(feature = "flight")]
+        Command::Serve(args) => serve::run(args),
         #[cfg(feature = "sql")]
         Command::Sql(args) => sql::run(args, out),
         Command::Recompute(args) => recompute::run(args, out),

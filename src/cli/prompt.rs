@@ -15,7 +15,7 @@ use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{Context, Editor, Helper as Assistant};
 
 use super::answer::Shape;
-use super::args::AnswerArg;
+use super::asked::AnswerArg;
 use super::sql::Asker;
 use super::{Failure, progress, say};
 use crate::limits::PROMPT_ROWS_MAX;

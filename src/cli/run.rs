@@ -12,6 +12,8 @@ use super::progress::{self, Progress};
 use super::settings::Plan;
 use super::summary::grouped;
 use super::{Failure, config, say};
+#[cfg(feature = "live")]
+use crate::access::OpenError;
 use crate::checkpoint::CheckpointError;
 use crate::ingest::{IngestError, Observer};
 use crate::journal::Position;
@@ -19,7 +21,7 @@ use crate::limits::JOURNAL_SEGMENT_BYTES;
 use crate::model::{ClosedEnum as _, Colour, Timestamp};
 use crate::run::{self, CHANGES, Changes, Job, REJECTIONS, Report, Request, RunError, Watcher};
 #[cfg(feature = "live")]
-use crate::server::{self, Server, ServerError, Setting};
+use crate::server::{Server, ServerError, Setting};
 use crate::sinks::{Destination, SinkError};
 
 impl From<RunError> for Failure {
@@ -93,10 +95,17 @@ impl Watcher for Wall {
 }
 
 #[cfg(feature = "live")]
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+#[cfg(feature = "live")]
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
         match error {
-            ServerError::Open { .. } => Self::Usage(error.to_string()),
+            ServerError::Open(error) => error.into(),
             ServerError::Io { .. } => Self::Job(error.into()),
         }
     }
@@ -149,7 +158,7 @@ pub(super) fn check(plan: &Plan) -> Result<(), Failure> {
     }
     #[cfg(feature = "live")]
     if let Some(address) = plan.listen() {
-        server::check(address, &plan.access)?;
+        plan.access.check(address)?;
     }
     Ok(())
 }

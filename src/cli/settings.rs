@@ -4,21 +4,40 @@
 //! flags only. Who may call has no flag.
 
 use std::io::Write;
+#[cfg(feature = "flight")]
+use std::net::SocketAddr;
+#[cfg(feature = "flight")]
+use std::num::NonZeroUsize;
 use std::num::{NonZeroU16, NonZeroU64};
 use std::path::{Path, PathBuf};
+#[cfg(feature = "flight")]
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
 
 #[cfg(feature = "live")]
 use super::args::Listen;
 use super::args::{ClockArg, ConfigCommand, RunArgs, instant};
+#[cfg(feature = "flight")]
+use super::asked::ServeArgs;
 use super::{Failure, say};
-use crate::model::Timestamp;
 #[cfg(feature = "live")]
-use crate::server::Access;
+use crate::access::Access;
+use crate::model::Timestamp;
 
 /// The file that is read if it is there and none is named.
 const FILE: &str = "sanma.toml";
+/// People in a group, queries at once, memory and time of each, and looks at a store, where nothing is said of them.
+#[cfg(feature = "flight")]
+const LEAST_GROUP_DEFAULT: NonZeroUsize = NonZeroUsize::new(5).expect("not zero");
+#[cfg(feature = "flight")]
+const AT_ONCE_DEFAULT: NonZeroUsize = NonZeroUsize::new(4).expect("not zero");
+#[cfg(feature = "flight")]
+const MEMORY_MB_DEFAULT: NonZeroU64 = NonZeroU64::new(2000).expect("not zero");
+#[cfg(feature = "flight")]
+const TIME_LIMIT_SECONDS_DEFAULT: u64 = 300;
+#[cfg(feature = "flight")]
+const REFRESH_SECONDS_DEFAULT: u64 = 60;
 /// Every key with what it does.
 const EXAMPLE: &str = include_str!("sanma.toml");
 
@@ -39,6 +58,24 @@ struct Settings {
     threads: Option<NonZeroU16>,
     #[cfg(feature = "live")]
     http: Http,
+    #[cfg(feature = "flight")]
+    sql: Sql,
+}
+
+/// What a file says of questions in SQL.
+#[cfg(feature = "flight")]
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Sql {
+    listen: Option<SocketAddr>,
+    desk: Option<PathBuf>,
+    least_group: Option<NonZeroUsize>,
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+    memory_mb: Option<NonZeroU64>,
+    time_limit: Option<NonZeroU64>,
+    at_once: Option<NonZeroUsize>,
+    refresh: Option<NonZeroU64>,
 }
 
 /// What a file says of HTTP.
@@ -49,7 +86,7 @@ struct Http {
     #[serde(deserialize_with = "typed_listen")]
     listen: Option<Listen>,
     requests_per_second: Option<std::num::NonZeroU32>,
-    callers: Vec<crate::server::Caller>,
+    callers: Vec<crate::access::Caller>,
 }
 
 fn typed_instant<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
@@ -77,11 +114,7 @@ impl Plan {
     /// # Errors
     /// [`Failure::Usage`]: a file that cannot be read, or says what there is not.
     pub(super) fn new(args: &RunArgs) -> Result<Self, Failure> {
-        let file = args.config.as_deref().or_else(|| Some(Path::new(FILE)).filter(|file| file.exists()));
-        if let (None, Some(file)) = (&args.config, file) {
-            say(&format!("settings are those of {}", file.display()));
-        }
-        let settings = file.map_or_else(|| Ok(Settings::default()), read)?;
+        let settings = Settings::find(args.config.as_deref())?;
         #[cfg(feature = "live")]
         let (settings, access) = settings.access()?;
         Ok(Self {
@@ -102,6 +135,61 @@ impl Plan {
     }
 }
 
+/// What a door for questions is to do: what was typed, and else what a file says, and else what is usual.
+#[cfg(feature = "flight")]
+#[derive(Debug)]
+pub(super) struct ServePlan {
+    /// Flags.
+    pub(super) args: ServeArgs,
+    /// Who may call.
+    pub(super) access: Access,
+    /// Where it listens.
+    pub(super) address: SocketAddr,
+    /// Where it keeps what it is asked.
+    pub(super) desk: PathBuf,
+    /// How many people a group has at the least that an analyst sees.
+    pub(super) least_group: NonZeroUsize,
+    /// How many queries run at once.
+    pub(super) at_once: NonZeroUsize,
+    /// Memory of each.
+    pub(super) memory_mb: NonZeroU64,
+    /// Time of each.
+    pub(super) time: Duration,
+    /// How often a store is looked at.
+    pub(super) refresh: Duration,
+}
+
+#[cfg(feature = "flight")]
+impl ServePlan {
+    /// Reads the file that is named, or the one that is there.
+    ///
+    /// # Errors
+    /// As of [`Plan::new`]; a certificate without a key.
+    pub(super) fn new(args: &ServeArgs) -> Result<Self, Failure> {
+        let (Settings { sql, .. }, access) = Settings::find(args.config.as_deref())?.access()?;
+        let mut args = args.clone();
+        args.certificate = args.certificate.or(sql.certificate);
+        args.key = args.key.or(sql.key);
+        if args.certificate.is_some() != args.key.is_some() {
+            return Err(Failure::Usage("a certificate wants its key, and a key its certificate".to_owned()));
+        }
+        let seconds = |typed: Option<NonZeroU64>, set: Option<NonZeroU64>, usual| {
+            Duration::from_secs(typed.or(set).map_or(usual, NonZeroU64::get))
+        };
+        Ok(Self {
+            address: args.listen.or(sql.listen).unwrap_or(crate::flight::ADDRESS_DEFAULT),
+            desk: args.desk.clone().or(sql.desk).unwrap_or_else(|| PathBuf::from("sanma-desk")),
+            least_group: args.least_group.or(sql.least_group).unwrap_or(LEAST_GROUP_DEFAULT),
+            at_once: args.at_once.or(sql.at_once).unwrap_or(AT_ONCE_DEFAULT),
+            memory_mb: args.memory_mb.or(sql.memory_mb).unwrap_or(MEMORY_MB_DEFAULT),
+            time: seconds(args.time_limit, sql.time_limit, TIME_LIMIT_SECONDS_DEFAULT),
+            refresh: seconds(args.refresh, sql.refresh, REFRESH_SECONDS_DEFAULT),
+            args,
+            access,
+        })
+    }
+}
+
 /// Whether standard input is something that ends: a pipe or a file, and no terminal or `/dev/null`.
 #[cfg(feature = "live")]
 fn is_fed() -> bool {
@@ -116,6 +204,15 @@ fn is_fed() -> bool {
 }
 
 impl Settings {
+    /// What the file says that is named, or the one that is there.
+    fn find(named: Option<&Path>) -> Result<Self, Failure> {
+        let file = named.or_else(|| Some(Path::new(FILE)).filter(|file| file.exists()));
+        if let (None, Some(file)) = (named, file) {
+            say(&format!("settings are those of {}", file.display()));
+        }
+        file.map_or_else(|| Ok(Self::default()), read)
+    }
+
     /// Takes out who may call.
     #[cfg(feature = "live")]
     fn access(mut self) -> Result<(Self, Access), Failure> {

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{IsTerminal as _, Read as _, Write};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -12,16 +11,12 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 use super::answer::{Shape, write_answer};
-use super::args::{Question, SqlArgs};
-use super::config::{self, Setting};
-use super::progress::{self, Progress};
-use super::run::check_is_store;
-use super::{Failure, prompt, say};
-use crate::cache::{self, Ready};
+use super::asked::SqlArgs;
+use super::{Failure, progress, prompt, say, snapshot};
+#[cfg(feature = "flight")]
+use crate::flight::Remote;
 use crate::limits::{QUERY_STACK_BYTES, SIGNAL_MILLIS_MAX};
-use crate::query::{Folders, Limits, Origins, QueryError, Session, Snapshot};
-use crate::rules::Catalog;
-use crate::run::stand::{self, Stood};
+use crate::query::{Folders, Limits, QueryError, Session};
 
 impl From<QueryError> for Failure {
     fn from(error: QueryError) -> Self {
@@ -38,7 +33,18 @@ impl From<QueryError> for Failure {
 pub(super) struct Asker {
     /// There as long as somebody asks.
     runtime: Option<Runtime>,
-    session: Session,
+    door: Door,
+    /// How long a query may take.
+    time: Option<Duration>,
+}
+
+/// Where questions are answered.
+enum Door {
+    /// In this process.
+    Here(Session),
+    /// Elsewhere.
+    #[cfg(feature = "flight")]
+    There(Remote),
 }
 
 impl Drop for Asker {
@@ -64,8 +70,7 @@ pub(super) fn run(args: &SqlArgs, out: &mut (dyn Write + Send)) -> Result<(), Fa
     if shape.is_binary() && statements.as_ref().is_none_or(|statements| statements.len() != 1) {
         return Err(Failure::Usage("a file of this format holds one answer; ask one question".to_owned()));
     }
-    // The files of a store's copy are there as long as anybody asks.
-    let (asker, _copy) = asker(args)?;
+    let asker = asker(args)?;
     let Some(statements) = statements else { return prompt::run(&asker, shape, out) };
     for statement in statements {
         let took = asker.answer(statement, shape, out, usize::MAX)?;
@@ -102,76 +107,39 @@ fn questions(args: &SqlArgs) -> Result<Option<Vec<String>>, Failure> {
     Ok(Some(questions))
 }
 
-/// Loads what is asked of.
-fn asker(args: &SqlArgs) -> Result<(Asker, Option<tempfile::TempDir>), Failure> {
-    let files = Folders::new(&args.files)?;
-    let threads = args.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, Into::into), usize::from);
-    let memory_bytes = usize::try_from(args.memory_mb.get()).unwrap_or(usize::MAX).saturating_mul(1_000_000);
+/// Who answers.
+fn asker(args: &SqlArgs) -> Result<Asker, Failure> {
     let time = args.time_limit.map(|seconds| Duration::from_secs(seconds.get()));
-    let limits = Limits { memory_bytes, threads, time, files };
-    let progress = Progress::new(args.quiet);
-    let catalog = Catalog::shipped().map_err(|errors| Failure::Usage(errors.to_string()))?;
-    let (snapshot, copy) = match (&args.data, &args.store) {
-        (Some(data), _) => (of_data(args, data, catalog, &progress)?, None),
-        (None, Some(store)) => {
-            let (snapshot, copy) = of_store(args, store, catalog, &progress)?;
-            (snapshot, Some(copy))
-        }
-        (None, None) => return Err(Failure::Usage("name --data or --store".to_owned())),
-    };
-    progress.finish();
+    #[cfg(feature = "flight")]
+    if let Some(address) = &args.connect {
+        return connected(args, address, time);
+    }
+    let files = Folders::new(&args.files)?;
+    let threads = snapshot::threads(args.asked.threads);
+    let memory_bytes = snapshot::megabytes(args.memory_mb);
+    let limits = Limits { memory_bytes, threads, time, files, least_group: None };
+    let snapshot = snapshot::load(&args.asked)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
         .thread_stack_size(QUERY_STACK_BYTES)
         .build()?;
     let session = Session::new(&Arc::new(snapshot), limits)?;
-    Ok((Asker { runtime: Some(runtime), session }, copy))
+    Ok(Asker { runtime: Some(runtime), door: Door::Here(session), time })
 }
 
-fn of_data(args: &SqlArgs, data: &Path, catalog: Catalog, progress: &Progress) -> Result<Snapshot, Failure> {
-    let question = Question {
-        data: data.to_owned(),
-        cache: args.cache.clone(),
-        rules: args.rules.clone().unwrap_or_default(),
-        as_of: args.as_of,
-        threads: args.threads,
+/// Somebody who asks elsewhere.
+#[cfg(feature = "flight")]
+fn connected(args: &SqlArgs, address: &str, time: Option<Duration>) -> Result<Asker, Failure> {
+    let read = |file: &std::path::PathBuf| {
+        fs::read(file).map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))
     };
-    let Setting { program, as_of, pool } = Setting::new(&question)?;
-    let loaded = pool.install(|| {
-        let (ready, cache) = cache::load(&question.data, question.cache.as_deref(), progress)?;
-        let Ready { mut facts, rejections, sources, mut warnings, .. } = ready;
-        let kept = cache.map_or(Ok(()), |cache| cache.keep(&mut facts, &progress::interrupted));
-        warnings.extend(kept.err().map(|error| error.to_string()));
-        Ok::<_, Failure>((facts, rejections, sources, warnings))
-    });
-    let (facts, rejections, sources, mut warnings) = loaded?;
-    if !rejections.is_empty() {
-        warnings.push(format!("{} invalid rows are left out; they are in the table rejections", rejections.len()));
-    }
-    for warning in warnings.iter().filter(|_| !args.quiet) {
-        say(&format!("warning: {warning}"));
-    }
-    let origins = Origins { rejections, sources, changes: args.changes.clone(), ..Origins::default() };
-    Ok(Snapshot::new(facts, origins, (Arc::new(program), catalog), as_of, Arc::new(pool)))
-}
-
-fn of_store(
-    args: &SqlArgs,
-    store: &Path,
-    catalog: Catalog,
-    progress: &Progress,
-) -> Result<(Snapshot, tempfile::TempDir), Failure> {
-    check_is_store(store)?;
-    let pool = config::pool(args.threads)?;
-    let Stood { facts, program, as_of, position, changes, rejections, copy } =
-        pool.install(|| stand::stand(store, progress))?;
-    if !args.quiet {
-        say(&format!("position {} at {}", position.0, as_of.to_rfc3339()));
-    }
-    let changes = changes.into_iter().chain(args.changes.iter().cloned()).collect();
-    let refused = rejections.into_iter().collect();
-    let origins = Origins { refused, changes, from: Some(as_of), ..Origins::default() };
-    Ok((Snapshot::new(facts, origins, (program, catalog), as_of, Arc::new(pool)), copy))
+    let token = args.token_file.as_ref().map(read).transpose()?;
+    let token = token.as_deref().map(String::from_utf8_lossy);
+    let authority = args.authority.as_ref().map(read).transpose()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let remote = Remote::connect(address, token.as_deref().map(str::trim), authority.as_deref());
+    let remote = runtime.block_on(remote).map_err(|error| Failure::Job(error.into()))?;
+    Ok(Asker { runtime: Some(runtime), door: Door::There(remote), time })
 }
 
 impl Asker {
@@ -189,12 +157,16 @@ impl Asker {
         #[expect(clippy::disallowed_methods, reason = "the command line measures; a query is told when to end")]
         let begun = Instant::now();
         let answer = async {
-            let answer = self.session.ask(statement).await?;
+            let answer = match &self.door {
+                Door::Here(session) => session.ask(statement).await?,
+                #[cfg(feature = "flight")]
+                Door::There(remote) => remote.ask(statement.to_string()).await?,
+            };
             write_answer(answer, shape, out, rows_max).await?;
             Ok(out.flush()?)
         };
         let runtime = self.runtime.as_ref().expect("it is there until the end");
-        let (watch, mut ended) = Watch::new(begun, self.session.time_limit());
+        let (watch, mut ended) = Watch::new(begun, self.time);
         let done = runtime.block_on(async {
             tokio::select! {
                 done = answer => done,
@@ -207,7 +179,11 @@ impl Asker {
 
     /// What may be typed.
     pub(super) fn words(&self) -> Vec<String> {
-        self.session.words()
+        match &self.door {
+            Door::Here(session) => session.words(),
+            #[cfg(feature = "flight")]
+            Door::There(_) => Vec::new(),
+        }
     }
 }
 

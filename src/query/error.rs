@@ -52,6 +52,26 @@ pub enum QueryError {
         /// What the system says.
         cause: std::io::Error,
     },
+    /// Its rows are of single people, who are not shown to who asks.
+    #[error("rows of single people do not leave: group them, and each group of {least} people or more is shown")]
+    Alone {
+        /// How many people a group has at the least.
+        least: usize,
+    },
+    /// Whom its rows are of cannot be told, and who asks sees groups only.
+    #[error(
+        "{what} cannot be asked for here, where only groups of people are shown; a join with groups often says the same"
+    )]
+    Untold {
+        /// What is asked for.
+        what: String,
+    },
+    /// The door that was asked says no.
+    #[error("{said}")]
+    Remote {
+        /// What it says.
+        said: String,
+    },
     /// It took too long.
     #[error("the query took longer than {} s and was ended", .limit.as_secs_f64())]
     TookLong {
@@ -77,7 +97,7 @@ impl QueryError {
     /// Whether what was asked is wrong, rather than that something failed while it was answered.
     #[must_use]
     pub const fn is_of_words(&self) -> bool {
-        !matches!(self, Self::Engine(_) | Self::TookLong { .. } | Self::Cancelled)
+        !matches!(self, Self::Engine(_) | Self::Remote { .. } | Self::TookLong { .. } | Self::Cancelled)
     }
 }
 

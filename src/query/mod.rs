@@ -16,6 +16,8 @@
 //! | `facts`, `codes`, `tables`, `prepared` | the tables |
 //! | `functions`, `calls`, `candidate`, `trace`, `files` | the functions |
 //! | `guard` | what is refused |
+//! | `queries` | what has been asked, and by whom |
+//! | `pseudonyms`, `people`, `groups` | what leaves to those who may see groups only |
 //! | `session` | all of that in one place to ask |
 
 mod calls;
@@ -27,10 +29,14 @@ mod facts;
 mod files;
 mod filter;
 mod functions;
+mod groups;
 mod guard;
 mod index;
 mod names;
+mod people;
 mod prepared;
+mod pseudonyms;
+mod queries;
 mod rows;
 mod scan;
 mod session;
@@ -40,6 +46,7 @@ mod trace;
 
 pub use error::QueryError;
 pub use guard::Folders;
-pub use session::{Answer, Limits, Session};
+pub use pseudonyms::PseudonymKey;
+pub use queries::{Queries, Query};
+pub use session::{Answer, Description, Limits, Session};
 pub use snapshot::{Origins, Snapshot};
-pub use tables::with_types;

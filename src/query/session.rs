@@ -6,24 +6,27 @@
 //! Invariants: every statement is looked at by [`guard`](super::guard) before it runs; all statements of a session see one snapshot.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::json::JsonFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
+use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::physical_plan::stream::RecordBatchReceiverStream;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_plan::stream::{RecordBatchReceiverStream, RecordBatchStreamAdapter};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
+use datafusion::prelude::{DataFrame, SessionConfig, SessionContext, col, lit};
+use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::sqlparser::dialect::dialect_from_str;
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -36,7 +39,8 @@ use super::facts::{FactTable, Of};
 use super::files::{ReadParquet, table_of};
 use super::guard::{self, Folders};
 use super::snapshot::Snapshot;
-use super::{QueryError, calls, functions, tables};
+use super::tables::{plain, with_types};
+use super::{QueryError, calls, functions, groups, queries, tables};
 use crate::limits::{QUERY_BATCHES_PENDING_MAX, QUERY_TOKENS_MAX};
 use crate::model::Table;
 use crate::model::schema::{changes_schema, rejections_schema};
@@ -47,6 +51,9 @@ const CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::new(3).expect("three is not 
 const SORT_SHARE: usize = 16;
 /// The dialect of statements.
 const DIALECT: &str = "generic";
+
+/// The catalog of all tables, in the schema `public`.
+const CATALOG: &str = "datafusion";
 
 /// What a session may use.
 #[derive(Clone, Debug)]
@@ -59,6 +66,17 @@ pub struct Limits {
     pub time: Option<Duration>,
     /// Folders whose files may be read and written.
     pub files: Folders,
+    /// If only groups of people are shown, how many are in one at the least.
+    pub least_group: Option<NonZeroUsize>,
+}
+
+/// What a statement would give.
+#[derive(Clone, Debug)]
+pub struct Description {
+    /// Columns of its answer.
+    pub schema: SchemaRef,
+    /// Types of its parameters, `$1` first; texts where it does not say.
+    pub parameters: Vec<DataType>,
 }
 
 /// A way to ask.
@@ -73,6 +91,17 @@ pub struct Answer {
     pub schema: SchemaRef,
     /// Rows, as they come.
     pub batches: SendableRecordBatchStream,
+}
+
+impl Answer {
+    /// The same without views, which fewer programs read.
+    #[must_use]
+    pub fn plain(self) -> Self {
+        let schema = plain(&self.schema);
+        let of = Arc::clone(&schema);
+        let batches = self.batches.map(move |batch| with_types(&batch?, &of));
+        Self { batches: Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), batches)), schema }
+    }
 }
 
 impl Session {
@@ -106,10 +135,14 @@ impl Session {
         add("codes", Arc::new(CodeTable::new(Arc::clone(snapshot), snapshot.as_of)))?;
         add("regions", Arc::new(tables::regions(Arc::clone(snapshot))))?;
         add("rules", Arc::new(tables::rules(Arc::clone(snapshot))))?;
-        let told = self.files(&snapshot.origins.changes, &with_views(&changes_schema()))?;
+        let told = self.files("changes", &snapshot.origins.changes, &with_views(&changes_schema()))?;
+        let told = match (told, &snapshot.key) {
+            (Some(told), Some(key)) => Some(told.with_column("person", key.function().call(vec![col("person")]))?),
+            (told, _) => told,
+        };
         add("changes", told.map_or_else(|| empty(&changes_schema()), DataFrame::into_view))?;
-        let refused = context.read_table(Arc::new(tables::rejections(Arc::clone(snapshot))))?;
-        let refused = match self.files(&snapshot.origins.refused, &with_views(&rejections_schema()))? {
+        let refused = self.frame("rejections", Arc::new(tables::rejections(Arc::clone(snapshot))))?;
+        let refused = match self.files("rejections", &snapshot.origins.refused, &with_views(&rejections_schema()))? {
             Some(earlier) => earlier.union(refused)?,
             None => refused,
         };
@@ -124,8 +157,14 @@ impl Session {
         Ok(())
     }
 
+    /// The rows of a table, under a name by which plans know it.
+    fn frame(&self, name: &str, table: Arc<dyn TableProvider>) -> Result<DataFrame, QueryError> {
+        let plan = LogicalPlanBuilder::scan(name, provider_as_source(table), None)?.build()?;
+        Ok(DataFrame::new(self.context.state(), plan))
+    }
+
     /// The rows of files of outputs: Parquet, or else NDJSON. `None` if there is no file.
-    fn files(&self, files: &[PathBuf], schema: &SchemaRef) -> Result<Option<DataFrame>, QueryError> {
+    fn files(&self, name: &str, files: &[PathBuf], schema: &SchemaRef) -> Result<Option<DataFrame>, QueryError> {
         let mut all: Option<DataFrame> = None;
         for file in files {
             let is_parquet = file.extension().is_some_and(|extension| extension == "parquet");
@@ -136,7 +175,7 @@ impl Session {
             if !real.is_file() {
                 return Err(failed(std::io::Error::other("no file")));
             }
-            let rows = self.context.read_table(Arc::new(table_of(&[real], format, Arc::clone(schema))?))?;
+            let rows = self.frame(name, Arc::new(table_of(&[real], format, Arc::clone(schema))?))?;
             all = Some(match all {
                 Some(all) => all.union(rows)?,
                 None => rows,
@@ -168,15 +207,51 @@ impl Session {
         Ok(DFParser::parse_sql_with_dialect(text, &*dialect).map_err(QueryError::Question)?.into())
     }
 
-    /// Begins to answer a statement. Dropping the answer, or the wait for it, ends the query.
+    /// Adds the table `queries`: what has been asked, as a file of [`Queries`](super::Queries) says; by one caller if one is named.
+    ///
+    /// # Errors
+    /// A file that is not there.
+    pub fn add_queries(&self, file: &Path, caller: Option<&str>) -> Result<(), QueryError> {
+        let Some(lines) = self.files("queries", &[file.to_owned()], &queries::lines_schema())? else { return Ok(()) };
+        let mut told = queries::table(lines)?;
+        if let Some(caller) = caller {
+            told = told.filter(col("caller").eq(lit(caller)))?;
+        }
+        self.context.register_table("queries", told.into_view())?;
+        Ok(())
+    }
+
+    /// What a statement would give. Nothing is answered.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub async fn describe(&self, statement: Statement) -> Result<Description, QueryError> {
+        let (context, limits) = (self.context.clone(), self.limits.clone());
+        let planned = SpawnedTask::spawn(async move { logical(&context, statement, None, &limits).await });
+        let plan = planned.await.map_err(|error| DataFusionError::External(Box::new(error)))??;
+        let known = plan.get_parameter_types()?;
+        let of = |number: usize| known.get(&format!("${number}")).cloned().flatten().unwrap_or(DataType::Utf8);
+        let parameters = (1..=known.len()).map(of).collect();
+        Ok(Description { schema: plain(plan.schema().as_arrow()), parameters })
+    }
+
+    /// Begins to answer a statement without parameters, as [`Self::ask_with`] does.
+    ///
+    /// # Errors
+    /// [`QueryError`]; nothing has been done then.
+    pub async fn ask(&self, statement: Statement) -> Result<Answer, QueryError> {
+        self.ask_with(statement, Vec::new()).await
+    }
+
+    /// Begins to answer a statement with values for its parameters. Dropping the answer, or the wait for it, ends the query.
     ///
     /// Planning, and each step of a query, may take long: both are done by tasks of their own, so that whoever waits can stop waiting.
     ///
     /// # Errors
     /// [`QueryError`]; nothing has been done then.
-    pub async fn ask(&self, statement: Statement) -> Result<Answer, QueryError> {
-        let (context, folders) = (self.context.clone(), self.limits.files.clone());
-        let planned = SpawnedTask::spawn(async move { plan(&context, statement, &folders).await });
+    pub async fn ask_with(&self, statement: Statement, values: Vec<ScalarValue>) -> Result<Answer, QueryError> {
+        let (context, limits) = (self.context.clone(), self.limits.clone());
+        let planned = SpawnedTask::spawn(async move { physical(&context, statement, values, &limits).await });
         let planned = planned.await.map_err(|error| DataFusionError::External(Box::new(error)))??;
         let mut batches = execute_stream(planned, self.context.task_ctx())?;
         let schema = batches.schema();
@@ -199,11 +274,30 @@ impl Session {
         self.limits.time
     }
 
+    /// All tables: schema, name, columns.
+    ///
+    /// # Errors
+    /// None that is known; DataFusion's catalogs may have some.
+    pub async fn tables(&self) -> Result<Vec<(String, String, SchemaRef)>, QueryError> {
+        let mut found = Vec::new();
+        let Some(catalog) = self.context.catalog(CATALOG) else { return Ok(found) };
+        for schema in catalog.schema_names() {
+            let Some(provider) = catalog.schema(&schema) else { continue };
+            for name in provider.table_names() {
+                if let Some(table) = provider.table(&name).await? {
+                    found.push((schema.clone(), name, plain(&table.schema())));
+                }
+            }
+        }
+        found.sort_by(|one, other| (&one.0, &one.1).cmp(&(&other.0, &other.1)));
+        Ok(found)
+    }
+
     /// Names of tables, and of functions, that a person may type.
     #[must_use]
     pub fn words(&self) -> Vec<String> {
         let state = self.context.state();
-        let tables = self.context.catalog("datafusion").and_then(|catalog| catalog.schema("public"));
+        let tables = self.context.catalog(CATALOG).and_then(|catalog| catalog.schema("public"));
         let tables = tables.map_or_else(Vec::new, |schema| schema.table_names());
         let functions = state.scalar_functions().keys().chain(state.aggregate_functions().keys());
         let functions = functions.chain(state.window_functions().keys()).chain(state.table_functions().keys());
@@ -215,14 +309,33 @@ impl Session {
 }
 
 /// The plan of a statement, which has been looked at.
-async fn plan(
+async fn logical(
     context: &SessionContext,
     statement: Statement,
-    folders: &Folders,
+    values: Option<Vec<ScalarValue>>,
+    limits: &Limits,
+) -> Result<LogicalPlan, QueryError> {
+    let asked = QueryError::of_question;
+    let mut plan = context.state().statement_to_plan(statement).await.map_err(asked)?;
+    if let Some(values) = values.filter(|values| !values.is_empty()) {
+        plan = plan.with_param_values(values).map_err(asked)?;
+    }
+    let plan = guard::checked(plan, &limits.files)?;
+    match limits.least_group {
+        Some(least) => groups::of_many(plan, least.get()),
+        None => Ok(plan),
+    }
+}
+
+/// How a statement is answered.
+async fn physical(
+    context: &SessionContext,
+    statement: Statement,
+    values: Vec<ScalarValue>,
+    limits: &Limits,
 ) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
     let asked = QueryError::of_question;
-    let plan = context.state().statement_to_plan(statement).await.map_err(asked)?;
-    let plan = guard::checked(plan, folders)?;
+    let plan = logical(context, statement, Some(values), limits).await?;
     let frame = context.execute_logical_plan(plan).await.map_err(asked)?;
     frame.create_physical_plan().await.map_err(asked)
 }

@@ -11,13 +11,16 @@ use std::sync::{Arc, OnceLock};
 use dashmap::DashMap;
 use rayon::ThreadPool;
 use rayon::prelude::*;
+use tempfile::TempDir;
 
 use super::columns::kept;
 use super::filter::short;
 use super::index::{self, Extremes, Inverted};
 use super::names::Views;
+use super::pseudonyms::PseudonymKey;
 use crate::evaluate::{self, Codes};
 use crate::facts::Facts;
+use crate::intern::Tokens;
 use crate::limits::QUERY_INSTANTS_KEPT_MAX;
 use crate::model::{PersonId, PlaceId, Rejection, Table, Timestamp};
 use crate::rules::{Catalog, Program};
@@ -37,6 +40,8 @@ pub struct Origins {
     /// The first instant of which codes can be asked: facts that only mattered earlier may have been forgotten. `None` if all are
     /// there.
     pub from: Option<Timestamp>,
+    /// The folder of those files, if it is to go when nobody asks any more.
+    pub folder: Option<Arc<TempDir>>,
 }
 
 /// Facts, rules and an instant.
@@ -47,6 +52,8 @@ pub struct Snapshot {
     pub(super) as_of: Timestamp,
     pub(super) origins: Origins,
     pub(super) views: Views,
+    /// What tokens of people are hashed with, if they are.
+    pub(super) key: Option<PseudonymKey>,
     pool: Arc<ThreadPool>,
     codes: OnceLock<Arc<Codes>>,
     /// Codes at other instants, the last few that were asked for.
@@ -82,6 +89,7 @@ impl Snapshot {
             as_of,
             origins,
             views: Views::default(),
+            key: None,
             pool,
             codes: OnceLock::new(),
             codes_at: DashMap::new(),
@@ -91,6 +99,32 @@ impl Snapshot {
             by_region: OnceLock::new(),
             zones: DashMap::new(),
         }
+    }
+
+    /// The same with people by their pseudonyms, in which nobody's token is any more. Cost: a hash a person and their names once more;
+    /// all else is shared.
+    ///
+    /// # Panics
+    /// If two people have one pseudonym.
+    #[must_use]
+    pub fn pseudonymous(&self, key: &PseudonymKey) -> Self {
+        let mut facts = self.facts.clone();
+        let tokens = &self.facts.names.persons;
+        let shown: Vec<String> =
+            self.compute(|| (0..tokens.len()).into_par_iter().map(|person| key.of(tokens.get(person))).collect());
+        let mut persons = Tokens::default();
+        for (person, pseudonym) in shown.iter().enumerate() {
+            assert_eq!(persons.intern(pseudonym) as usize, person, "two people have one pseudonym");
+        }
+        persons.sort();
+        facts.names.persons = persons;
+        let Origins { changes, from, folder, .. } = self.origins.clone();
+        let origins = Origins { changes, from, folder, ..Origins::default() };
+        let rules = (Arc::clone(&self.program), self.catalog.clone());
+        let snapshot = Self::new(facts, origins, rules, self.as_of, Arc::clone(&self.pool));
+        // Codes are by number, and people keep theirs.
+        let _ = snapshot.codes.set(Arc::clone(self.codes()));
+        Self { key: Some(key.clone()), ..snapshot }
     }
 
     /// T.

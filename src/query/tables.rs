@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringViewArray, UInt32Array};
 use arrow::compute::concat_batches;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::Result;
 
 use super::columns::with_views;
@@ -123,9 +123,29 @@ pub(super) fn rejections(snapshot: Arc<Snapshot>) -> Prepared {
 ///
 /// # Errors
 /// Types that cannot be cast.
-pub fn with_types(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+pub(super) fn with_types(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     let columns = schema.fields().iter().zip(batch.columns());
     let columns =
         columns.map(|(field, column)| arrow::compute::cast(column, field.data_type())).collect::<Result<_, _>>()?;
     Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
+}
+
+/// A schema without views, which fewer programs read.
+pub(super) fn plain(schema: &Schema) -> SchemaRef {
+    let field = |field: &FieldRef| -> FieldRef {
+        Arc::new(field.as_ref().clone().with_data_type(plain_type(field.data_type())))
+    };
+    Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Vec<FieldRef>>()))
+}
+
+fn plain_type(kind: &DataType) -> DataType {
+    match kind {
+        DataType::Utf8View => DataType::Utf8,
+        DataType::BinaryView => DataType::Binary,
+        DataType::List(item) => {
+            let kind = plain_type(item.data_type());
+            DataType::List(Arc::new(Field::clone(item).with_data_type(kind)))
+        }
+        kind => kind.clone(),
+    }
 }

@@ -13,8 +13,9 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 
+use super::Shared;
 use super::answer::{self, Refusal};
-use super::{Role, Shared};
+use crate::access::Role;
 use crate::engine::City;
 use crate::explain::{self, Audience, Explanation, Language, Names, Words};
 use crate::gazetteer;

@@ -8,10 +8,10 @@
 //!
 //! Cost: two threads, tokio's; nothing else in the engine is asynchronous.
 
-mod access;
 mod answer;
 mod changes;
 mod codes;
+mod door;
 mod explain;
 mod facts;
 mod form;
@@ -34,13 +34,12 @@ use crossbeam_channel::{Receiver, Sender};
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, oneshot, watch};
 
+use crate::access::{Access, OpenError, Role};
 use crate::engine::City;
 use crate::limits::{REQUEST_BYTES_MAX, REQUESTS_PENDING_MAX, SUBSCRIBERS_MAX};
 use crate::run::{Progress, Request};
 
 use answer::Refusal;
-
-pub use access::{Access, AccessError, Caller, Digest, Role};
 
 /// Longest time, in seconds, that answers under way have once a run ends.
 const STOP_SECONDS: u64 = 5;
@@ -120,13 +119,8 @@ pub struct Server {
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     /// The address is not the machine's own.
-    #[error(
-        "{address} can be reached from elsewhere, and no caller is named: listen on 127.0.0.1 or [::1], or name callers in sanma.toml"
-    )]
-    Open {
-        /// The address.
-        address: SocketAddr,
-    },
+    #[error(transparent)]
+    Open(#[from] OpenError),
     /// The system said no.
     #[error("cannot listen on {address}: {cause}")]
     Io {
@@ -137,14 +131,6 @@ pub enum ServerError {
     },
 }
 
-/// Whether an address may be listened on.
-///
-/// # Errors
-/// [`ServerError::Open`].
-pub fn check(address: SocketAddr, access: &Access) -> Result<(), ServerError> {
-    if access.is_open() && !address.ip().is_loopback() { Err(ServerError::Open { address }) } else { Ok(()) }
-}
-
 impl Server {
     /// Listens; what is asked comes out of the receiver. Until [`Self::ready`] everything but `/healthz` is refused.
     ///
@@ -152,7 +138,7 @@ impl Server {
     /// [`ServerError`].
     pub fn listen(address: SocketAddr, setting: Setting) -> Result<(Self, Receiver<Request>), ServerError> {
         let Setting { access, changes, rejections, ticks } = setting;
-        check(address, &access)?;
+        access.check(address)?;
         let failed = |cause| ServerError::Io { address, cause };
         let listener = TcpListener::bind(address).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
@@ -248,7 +234,7 @@ fn router(shared: Arc<Shared>, access: &Arc<Access>) -> Router {
     let is_open = access.is_open();
     // Whom a path is for, besides operators.
     let of = |roles: &'static [Role], methods: MethodRouter<Arc<Shared>>| {
-        methods.route_layer(middleware::from_fn_with_state((Arc::clone(access), roles), access::admit))
+        methods.route_layer(middleware::from_fn_with_state((Arc::clone(access), roles), door::admit))
     };
     let (sender, reader, follower) = (&[Role::Feed], &[Role::App, Role::Official], &[Role::App]);
     let all = &[Role::App, Role::Feed, Role::Official];

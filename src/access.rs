@@ -1,23 +1,16 @@
-//! Who may ask for what, and how often.
+//! Who may ask, what for, and how often.
 //!
-//! The one idea: a caller is known by the digest of a token, and has one role; each path names the roles that it is for, so that a
-//! path without any would not build.
+//! The one idea: a caller is known by the digest of a token, and has one role; each door says which roles it is for.
 //!
 //! Invariant: where no caller is named, nobody is asked who they are, and only the machine itself is listened to.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use serde::{Deserialize, Deserializer, de};
 use sha2::{Digest as _, Sha256};
-
-use super::answer::Refusal;
 
 /// What a caller is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -31,6 +24,22 @@ pub enum Role {
     Official,
     /// Shows people their codes.
     App,
+    /// Asks for groups of people.
+    Analyst,
+}
+
+impl Role {
+    /// What it is called.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Feed => "feed",
+            Self::Operator => "operator",
+            Self::Official => "official",
+            Self::App => "app",
+            Self::Analyst => "analyst",
+        }
+    }
 }
 
 /// SHA-256 of a token.
@@ -137,42 +146,68 @@ impl Access {
         self.callers.is_empty()
     }
 
-    /// The role of who asks; an operator's where nobody is asked.
-    fn admit(&self, request: &Request) -> Result<Role, Refusal> {
-        let (role, pace) = if self.is_open() {
-            (Role::Operator, &self.pace)
+    /// Whether an address may be listened on.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn check(&self, address: SocketAddr) -> Result<(), OpenError> {
+        if self.is_open() && !address.ip().is_loopback() { Err(OpenError { address }) } else { Ok(()) }
+    }
+
+    /// Who asks with a token; an operator where nobody is asked.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub fn admit(&self, token: Option<&str>) -> Result<Admitted, Denied> {
+        let (admitted, pace) = if self.is_open() {
+            (Admitted { name: None, role: Role::Operator }, &self.pace)
         } else {
-            let given = request.headers().get(header::AUTHORIZATION).and_then(|given| given.to_str().ok());
-            let token = given.and_then(|given| given.split_once(' '));
-            let token =
-                token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
-            let known = token.and_then(|token| self.callers.get(&Digest::of(token.as_bytes())));
-            let known = known.ok_or_else(|| {
-                Refusal::new(StatusCode::UNAUTHORIZED, "say who you are: Authorization: Bearer TOKEN")
-            })?;
-            (known.role, &known.pace)
+            let known =
+                token.and_then(|token| self.callers.get(&Digest::of(token.as_bytes()))).ok_or(Denied::Unknown)?;
+            (Admitted { name: Some(known.name.clone()), role: known.role }, &known.pace)
         };
         if pace.as_ref().is_some_and(|pace| pace.check().is_err()) {
-            return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too many requests a second; try again"));
+            return Err(Denied::TooFast);
         }
-        Ok(role)
+        Ok(admitted)
     }
 }
 
-/// Lets those in whom a path is for; an operator always.
-pub(super) async fn admit(
-    State((access, roles)): State<(Arc<Access>, &'static [Role])>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    match access.admit(&request) {
-        Err(refusal) => refusal.into_response(),
-        Ok(role) if role == Role::Operator || roles.contains(&role) => {
-            request.extensions_mut().insert(role);
-            next.run(request).await
-        }
-        Ok(_) => Refusal::new(StatusCode::FORBIDDEN, "this is not for your role").into_response(),
-    }
+/// Everybody could come from elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{address} can be reached from elsewhere, and no caller is named: listen on 127.0.0.1 or [::1], or name callers in sanma.toml"
+)]
+pub struct OpenError {
+    /// The address that would be listened on.
+    pub address: SocketAddr,
+}
+
+/// Who was let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admitted {
+    /// The caller's name, where callers are named.
+    pub name: Option<String>,
+    /// What the caller is there for.
+    pub role: Role,
+}
+
+/// Why somebody is not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// No token, or nobody's.
+    #[error("say who you are: Authorization: Bearer TOKEN")]
+    Unknown,
+    /// Too many requests a second.
+    #[error("too many requests a second; try again")]
+    TooFast,
+}
+
+/// The token in the value of an `Authorization` header.
+#[must_use]
+pub fn bearer(given: &str) -> Option<&str> {
+    let (scheme, token) = given.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
 #[cfg(test)]

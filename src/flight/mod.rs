@@ -1,0 +1,139 @@
+//! Questions from elsewhere: Arrow Flight SQL, the door of analysts' own tools.
+//!
+//! The one idea: this is a thin door to [`query`](crate::query). Who asks is known by a token; the role says what is seen: an
+//! operator and an official all, an analyst groups of people by their pseudonyms. Each question has a session of its own over the
+//! facts that are published when it comes, and is recorded before it is looked at.
+//!
+//! Invariants: nothing here changes a fact; a question sees one snapshot, whatever is published meanwhile; where nobody is asked
+//! who they are, no address but the machine's own is listened on.
+//!
+//! Cost: two threads for the line, and those of queries, which are others: a long step of a query keeps nobody else waiting.
+
+mod client;
+mod desk;
+mod metadata;
+mod service;
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_flight::flight_service_server::FlightServiceServer;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Identity, ServerTlsConfig};
+
+use crate::access::OpenError;
+use crate::limits::QUERY_STACK_BYTES;
+
+pub use client::{Remote, RemoteError};
+pub use desk::{Desk, Published, Setting};
+
+/// Where questions are taken if nothing is said of it.
+pub const ADDRESS_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8621);
+
+/// Longest time that answers under way have once the door closes.
+const STOP: Duration = Duration::from_secs(5);
+
+/// A certificate, and its key: PEM.
+#[derive(Clone)]
+pub struct Certified {
+    /// The chain of certificates.
+    pub certificate: Vec<u8>,
+    /// The private key.
+    pub key: Vec<u8>,
+}
+
+/// A door that is open.
+#[derive(Debug)]
+pub struct Door {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    line: Runtime,
+    done: oneshot::Receiver<()>,
+    /// Where queries run.
+    queries: Runtime,
+}
+
+/// Why a door does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum DoorError {
+    /// The address is not the machine's own.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The certificate or its key is none.
+    #[error("the certificate or its key is not understood: {0}")]
+    Certificate(tonic::transport::Error),
+    /// The system said no.
+    #[error("cannot listen on {address}: {cause}")]
+    Io {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        cause: io::Error,
+    },
+}
+
+impl Door {
+    /// Listens, with TLS if there is a certificate. Each query has `threads`: a step of one may hold its own for long, also when
+    /// nobody waits for it any more, and must not keep the others from going on.
+    ///
+    /// # Errors
+    /// [`DoorError`].
+    pub fn open(
+        address: SocketAddr,
+        certified: Option<&Certified>,
+        threads: usize,
+        setting: Setting,
+    ) -> Result<Self, DoorError> {
+        setting.access.check(address)?;
+        let failed = |cause| DoorError::Io { address, cause };
+        let listener = TcpListener::bind(address).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let bound = listener.local_addr().map_err(failed)?;
+        let line = Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
+        let queries = Builder::new_multi_thread()
+            .worker_threads(threads.saturating_mul(setting.at_once.saturating_add(1)))
+            .thread_stack_size(QUERY_STACK_BYTES)
+            .enable_all()
+            .build()
+            .map_err(failed)?;
+        let mut server = tonic::transport::Server::builder();
+        if let Some(Certified { certificate, key }) = certified {
+            let tls = ServerTlsConfig::new().identity(Identity::from_pem(certificate, key));
+            server = server.tls_config(tls).map_err(DoorError::Certificate)?;
+        }
+        let desk = Arc::new(Desk::new(setting, queries.handle().clone()));
+        let service = FlightServiceServer::with_interceptor(service::Service::new(Arc::clone(&desk)), move |request| {
+            desk.admit(request)
+        });
+        let incoming = {
+            let _inside = line.enter();
+            TcpIncoming::from(tokio::net::TcpListener::from_std(listener).map_err(failed)?).with_nodelay(Some(true))
+        };
+        let ((stop, stopped), (over, done)) = (oneshot::channel(), oneshot::channel());
+        line.spawn(async move {
+            let stop = async move { drop(stopped.await) };
+            drop(server.add_service(service).serve_with_incoming_shutdown(incoming, stop).await);
+            let _ = over.send(());
+        });
+        Ok(Self { address: bound, stop: Some(stop), line, done, queries })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Lets answers under way end.
+    pub fn close(self) {
+        let Self { stop, line, done, queries, .. } = self;
+        drop(stop);
+        line.block_on(async { drop(tokio::time::timeout(STOP, done).await) });
+        queries.shutdown_background();
+        line.shutdown_timeout(Duration::from_secs(1));
+    }
+}
