@@ -296,6 +296,7 @@ fn a_store_that_a_run_has_is_published_again_and_again() {
     let folder = kept.path();
     let store = folder.join("store");
     let run = Served::start(&store, &[]);
+    run.tick();
     let send = |lines: &str| assert_eq!(run.ask("POST", "/v1/messages", &[], lines.as_bytes()).status, 200);
     send(&declared(1, "lin"));
     let of_store = ["--store".to_owned(), store.to_str().expect("text").to_owned()];

@@ -39,7 +39,7 @@ fn sights(seed: u64, least: usize) -> (World, Asker, Asker, Asker) {
 #[test]
 fn groups_of_few_people_do_not_leave_and_all_others_do() {
     let (mut shown, mut kept_back) = (0, 0);
-    for seed in 0..60 {
+    for seed in 0..30 {
         let draw = &mut Draw::new(seed, 92);
         let least = 2 + draw.below(3);
         let (_, _, any, few) = sights(seed, least);
@@ -84,7 +84,7 @@ fn groups_of_few_people_do_not_leave_and_all_others_do() {
         let expected = any.sorted(&format!("{reasons} HAVING count(DISTINCT person) >= {least}"));
         assert_eq!(few.sorted(reasons), expected, "seed {seed}");
     }
-    assert!(shown > 500 && kept_back > 100, "{shown} shown, {kept_back} kept back");
+    assert!(shown > 100 && kept_back > 300, "{shown} shown, {kept_back} kept back");
 }
 
 #[test]
