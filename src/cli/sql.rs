@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use datafusion::sql::parser::Statement;
-use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 use super::answer::{Shape, write_answer};
@@ -15,8 +14,8 @@ use super::asked::SqlArgs;
 use super::{Failure, progress, prompt, say, snapshot};
 #[cfg(feature = "flight")]
 use crate::flight::Remote;
-use crate::limits::{QUERY_STACK_BYTES, SIGNAL_MILLIS_MAX};
-use crate::query::{Folders, Limits, QueryError, Session};
+use crate::limits::SIGNAL_MILLIS_MAX;
+use crate::query::{Folders, Limits, QueryError, Session, Threads};
 
 impl From<QueryError> for Failure {
     fn from(error: QueryError) -> Self {
@@ -31,8 +30,6 @@ impl From<QueryError> for Failure {
 
 /// Somebody who asks.
 pub(super) struct Asker {
-    /// There as long as somebody asks.
-    runtime: Option<Runtime>,
     door: Door,
     /// How long a query may take.
     time: Option<Duration>,
@@ -40,20 +37,11 @@ pub(super) struct Asker {
 
 /// Where questions are answered.
 enum Door {
-    /// In this process.
-    Here(Session),
-    /// Elsewhere.
+    /// In this process, each on so many threads.
+    Here(Session, usize),
+    /// Elsewhere, over a line that threads of its own look after.
     #[cfg(feature = "flight")]
-    There(Remote),
-}
-
-impl Drop for Asker {
-    /// A query that was ended may be in the middle of a long step: nobody waits for it.
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
+    There(Remote, Threads),
 }
 
 /// Answers what was typed, or all that is typed next.
@@ -119,12 +107,7 @@ fn asker(args: &SqlArgs) -> Result<Asker, Failure> {
     let memory_bytes = snapshot::megabytes(args.memory_mb);
     let limits = Limits { memory_bytes, threads, time, files, least_group: None };
     let snapshot = snapshot::load(&args.asked)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads)
-        .thread_stack_size(QUERY_STACK_BYTES)
-        .build()?;
-    let session = Session::new(&Arc::new(snapshot), limits)?;
-    Ok(Asker { runtime: Some(runtime), door: Door::Here(session), time })
+    Ok(Asker { door: Door::Here(Session::new(&Arc::new(snapshot), limits)?, threads), time })
 }
 
 /// Somebody who asks elsewhere.
@@ -136,10 +119,10 @@ fn connected(args: &SqlArgs, address: &str, time: Option<Duration>) -> Result<As
     let token = args.token_file.as_ref().map(read).transpose()?;
     let token = token.as_deref().map(String::from_utf8_lossy);
     let authority = args.authority.as_ref().map(read).transpose()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let line = Threads::new(1)?;
     let remote = Remote::connect(address, token.as_deref().map(str::trim), authority.as_deref());
-    let remote = runtime.block_on(remote).map_err(|error| Failure::Job(error.into()))?;
-    Ok(Asker { runtime: Some(runtime), door: Door::There(remote), time })
+    let remote = line.block_on(remote).map_err(|error| Failure::Job(error.into()))?;
+    Ok(Asker { door: Door::There(remote, line), time })
 }
 
 impl Asker {
@@ -158,16 +141,25 @@ impl Asker {
         let begun = Instant::now();
         let answer = async {
             let answer = match &self.door {
-                Door::Here(session) => session.ask(statement).await?,
+                Door::Here(session, _) => session.ask(statement).await?,
                 #[cfg(feature = "flight")]
-                Door::There(remote) => remote.ask(statement.to_string()).await?,
+                Door::There(remote, _) => remote.ask(statement.to_string()).await?,
             };
             write_answer(answer, shape, out, rows_max).await?;
             Ok(out.flush()?)
         };
-        let runtime = self.runtime.as_ref().expect("it is there until the end");
+        let own = match &self.door {
+            Door::Here(_, threads) => Some(Threads::new(*threads)?),
+            #[cfg(feature = "flight")]
+            Door::There(..) => None,
+        };
+        let threads = match (&own, &self.door) {
+            #[cfg(feature = "flight")]
+            (_, Door::There(_, line)) => line,
+            (own, _) => own.as_ref().expect("a question that is answered here has threads"),
+        };
         let (watch, mut ended) = Watch::new(begun, self.time);
-        let done = runtime.block_on(async {
+        let done = threads.block_on(async {
             tokio::select! {
                 done = answer => done,
                 Ok(why) = &mut ended => Err(why.into()),
@@ -180,9 +172,9 @@ impl Asker {
     /// What may be typed.
     pub(super) fn words(&self) -> Vec<String> {
         match &self.door {
-            Door::Here(session) => session.words(),
+            Door::Here(session, _) => session.words(),
             #[cfg(feature = "flight")]
-            Door::There(_) => Vec::new(),
+            Door::There(..) => Vec::new(),
         }
     }
 }

@@ -23,7 +23,7 @@ use tonic::{Request, Status};
 
 use crate::access::{Access, Admitted, Denied, Role, bearer};
 use crate::model::Timestamp;
-use crate::query::{Answer, Description, Limits, PseudonymKey, Queries, Query, QueryError, Session, Snapshot};
+use crate::query::{Answer, Description, Limits, PseudonymKey, Queries, Query, QueryError, Session, Snapshot, Threads};
 
 /// The facts that questions are asked of now.
 #[derive(Debug)]
@@ -81,16 +81,18 @@ pub struct Setting {
 pub struct Desk {
     setting: Setting,
     turns: Arc<Semaphore>,
-    /// Where queries run.
+    /// Threads of each question.
+    threads: usize,
+    /// Where questions are looked at before they are answered.
     runtime: Handle,
 }
 
 impl Desk {
-    /// A desk; queries run on `runtime`.
+    /// A desk. Questions are looked at on `runtime`, and answered on so many threads of their own.
     #[must_use]
-    pub fn new(setting: Setting, runtime: Handle) -> Self {
+    pub fn new(setting: Setting, threads: usize, runtime: Handle) -> Self {
         let turns = Arc::new(Semaphore::new(setting.at_once));
-        Self { setting, turns, runtime }
+        Self { setting, turns, threads, runtime }
     }
 
     /// Lets a request in that says who asks: by a bearer token, or by a token as a password, as tools with a form for those do.
@@ -183,36 +185,40 @@ impl Desk {
     ) -> Result<Rows, Status> {
         let mut under_way = self.under_way(Arc::clone(&who), &text).await?;
         let begun = self.begin(who, &text, values).await;
-        let (answer, limit, turn) = begun.inspect_err(|why| under_way.ended = Some(why.message().to_owned()))?;
+        let begun = begun.inspect_err(|why| under_way.ended = Some(why.message().to_owned()))?;
+        let Begun { answer, limit, turn, threads } = begun;
         let Answer { schema, batches } = answer.plain();
-        Ok(Rows { schema, batches, limit, under_way, _turn: turn })
+        Ok(Rows { schema, batches, limit, under_way, _turn: turn, _threads: threads })
     }
 
-    async fn begin(
-        &self,
-        who: Arc<Admitted>,
-        text: &str,
-        values: Vec<ScalarValue>,
-    ) -> Result<(Answer, Option<Pin<Box<Sleep>>>, OwnedSemaphorePermit), Status> {
+    async fn begin(&self, who: Arc<Admitted>, text: &str, values: Vec<ScalarValue>) -> Result<Begun, Status> {
         let statement = statement(text)?;
         let turn = Arc::clone(&self.turns).acquire_owned().await;
         let turn = turn.map_err(|_| Status::unavailable("the door closes"))?;
         let session = self.session(who).await?;
         let mut limit = self.setting.limits.time.map(|limit| Box::pin(tokio::time::sleep(limit)));
-        // The task is its own, so that it goes on on the threads of queries; dropped, it ends.
-        let asked = self.runtime.spawn(async move { session.ask_with(statement, values).await });
-        let asked = Ending(asked);
+        let threads = Threads::new(self.threads).map_err(|error| Status::unavailable(error.to_string()))?;
+        let asked = Ending(threads.handle().spawn(async move { session.ask_with(statement, values).await }));
         let begun = tokio::select! {
             begun = asked => begun,
             () = over(&mut limit) => return Err(self.took_long()),
         };
         let answer = begun.map_err(|error| gone(&error))?.map_err(status)?;
-        Ok((answer, limit, turn))
+        Ok(Begun { answer, limit, turn, threads })
     }
 
     fn took_long(&self) -> Status {
         status(QueryError::TookLong { limit: self.setting.limits.time.unwrap_or_default() })
     }
+}
+
+/// An answer that has begun.
+struct Begun {
+    answer: Answer,
+    /// When its time is over.
+    limit: Option<Pin<Box<Sleep>>>,
+    turn: OwnedSemaphorePermit,
+    threads: Threads,
 }
 
 /// A token that was given, to be given back where a tool wants that.
@@ -317,6 +323,7 @@ pub(super) struct Rows {
     limit: Option<Pin<Box<Sleep>>>,
     under_way: UnderWay,
     _turn: OwnedSemaphorePermit,
+    _threads: Threads,
 }
 
 impl Rows {

@@ -7,7 +7,7 @@
 //! Invariants: nothing here changes a fact; a question sees one snapshot, whatever is published meanwhile; where nobody is asked
 //! who they are, no address but the machine's own is listened on.
 //!
-//! Cost: two threads for the line, and those of queries, which are others: a long step of a query keeps nobody else waiting.
+//! Cost: two threads for the line, and those of each question, which are its own.
 
 mod client;
 mod desk;
@@ -26,7 +26,7 @@ use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Identity, ServerTlsConfig};
 
 use crate::access::OpenError;
-use crate::limits::QUERY_STACK_BYTES;
+use crate::query::Threads;
 
 pub use client::{Remote, RemoteError};
 pub use desk::{Desk, Published, Setting};
@@ -53,8 +53,8 @@ pub struct Door {
     stop: Option<oneshot::Sender<()>>,
     line: Runtime,
     done: oneshot::Receiver<()>,
-    /// Where queries run.
-    queries: Runtime,
+    /// Where questions are looked at before they are answered.
+    _plans: Threads,
 }
 
 /// Why a door does not open.
@@ -77,8 +77,7 @@ pub enum DoorError {
 }
 
 impl Door {
-    /// Listens, with TLS if there is a certificate. Each query has `threads`: a step of one may hold its own for long, also when
-    /// nobody waits for it any more, and must not keep the others from going on.
+    /// Listens, with TLS if there is a certificate. Each question is answered on `threads` of its own.
     ///
     /// # Errors
     /// [`DoorError`].
@@ -94,18 +93,13 @@ impl Door {
         listener.set_nonblocking(true).map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
         let line = Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
-        let queries = Builder::new_multi_thread()
-            .worker_threads(threads.saturating_mul(setting.at_once.saturating_add(1)))
-            .thread_stack_size(QUERY_STACK_BYTES)
-            .enable_all()
-            .build()
-            .map_err(failed)?;
+        let plans = Threads::new(threads).map_err(failed)?;
         let mut server = tonic::transport::Server::builder();
         if let Some(Certified { certificate, key }) = certified {
             let tls = ServerTlsConfig::new().identity(Identity::from_pem(certificate, key));
             server = server.tls_config(tls).map_err(DoorError::Certificate)?;
         }
-        let desk = Arc::new(Desk::new(setting, queries.handle().clone()));
+        let desk = Arc::new(Desk::new(setting, threads, plans.handle().clone()));
         let service = FlightServiceServer::with_interceptor(service::Service::new(Arc::clone(&desk)), move |request| {
             desk.admit(request)
         });
@@ -119,7 +113,7 @@ impl Door {
             drop(server.add_service(service).serve_with_incoming_shutdown(incoming, stop).await);
             let _ = over.send(());
         });
-        Ok(Self { address: bound, stop: Some(stop), line, done, queries })
+        Ok(Self { address: bound, stop: Some(stop), line, done, _plans: plans })
     }
 
     /// Where it listens.
@@ -130,10 +124,9 @@ impl Door {
 
     /// Lets answers under way end.
     pub fn close(self) {
-        let Self { stop, line, done, queries, .. } = self;
+        let Self { stop, line, done, .. } = self;
         drop(stop);
         line.block_on(async { drop(tokio::time::timeout(STOP, done).await) });
-        queries.shutdown_background();
         line.shutdown_timeout(Duration::from_secs(1));
     }
 }

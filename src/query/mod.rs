@@ -18,7 +18,7 @@
 //! | `guard` | what is refused |
 //! | `queries` | what has been asked, and by whom |
 //! | `pseudonyms`, `people`, `groups` | what leaves to those who may see groups only |
-//! | `session` | all of that in one place to ask |
+//! | `session`, `threads` | all of that in one place to ask |
 
 mod calls;
 mod candidate;
@@ -42,6 +42,7 @@ mod scan;
 mod session;
 mod snapshot;
 mod tables;
+mod threads;
 mod trace;
 
 pub use error::QueryError;
@@ -50,3 +51,4 @@ pub use pseudonyms::PseudonymKey;
 pub use queries::{Queries, Query};
 pub use session::{Answer, Description, Limits, Session};
 pub use snapshot::{Origins, Snapshot};
+pub use threads::Threads;
