@@ -4,8 +4,8 @@
 //! the person; of a group the people in it (`people`); of a join those of both sides. At the end, and wherever rows are ordered,
 //! cut off or looked at from other rows, those of too few people are left out.
 //!
-//! Invariants: a row leaves only if, of each table of people that it comes of, at least k people are in it; a plan of which that
-//! cannot be told is refused. Nothing else about the answer changes.
+//! Invariants: a row leaves only if at least k people of a table are in it, and of no other table of people fewer than k but not
+//! nobody; a plan of which that cannot be told is refused. Nothing else about the answer changes.
 
 use std::sync::Arc;
 
@@ -44,6 +44,8 @@ const OF_PEOPLE: [&str; 13] = [
 const FUNCTIONS: [&str; 2] = ["codes_at", "whatif"];
 /// Tables in which nobody is.
 const OF_NOBODY: [&str; 4] = ["regions", "rules", "risk_areas", "queries"];
+/// Functions that give such tables.
+const FUNCTIONS_OF_NOBODY: [&str; 2] = ["generate_series", "range"];
 
 /// A column that a plan carries besides its own.
 #[derive(Clone, Debug)]
@@ -154,10 +156,11 @@ impl Rewrite {
     fn scan(&mut self, scan: TableScan) -> Result<Carrying, QueryError> {
         let name = scan.table_name.table();
         let is_catalog = scan.table_name.schema() == Some("information_schema");
-        if is_catalog || OF_NOBODY.contains(&name) {
+        // A table that is called for has its function's name with brackets.
+        let called = name.strip_suffix("()").unwrap_or_default();
+        if is_catalog || OF_NOBODY.contains(&name) || FUNCTIONS_OF_NOBODY.contains(&called) {
             return Ok((LogicalPlan::TableScan(scan), Vec::new()));
         }
-        let called = name.split('(').next().unwrap_or_default();
         if !OF_PEOPLE.contains(&name) && !FUNCTIONS.contains(&called) {
             return Err(untold(name));
         }
@@ -240,10 +243,15 @@ impl Rewrite {
     /// The rows behind which enough people stand, once they are groups.
     fn only_many(&self, plan: LogicalPlan, carried: &[Carried]) -> Result<LogicalPlan, QueryError> {
         let Ok(least) = u64::try_from(self.least) else { return Err(QueryError::Alone { least: self.least }) };
-        let of_groups = carried.iter().filter(|carried| carried.is_group);
-        let enough = of_groups.map(|carried| array_length(Expr::Column(carried.column.clone())).gt_eq(lit(least)));
-        match enough.reduce(Expr::and) {
-            Some(enough) => Ok(LogicalPlan::Filter(Filter::try_new(enough, Arc::new(plan))?)),
+        let count = |carried: &Carried| array_length(Expr::Column(carried.column.clone()));
+        let enough = |carried: &Carried| count(carried).gt_eq(lit(least));
+        // An outer join may find nobody: then the others stand behind the row alone.
+        let nobody = |carried: &Carried| count(carried).is_null().or(count(carried).eq(lit(0u64)));
+        let of_groups = || carried.iter().filter(|carried| carried.is_group);
+        let any = of_groups().map(enough).reduce(Expr::or);
+        let each = of_groups().map(|carried| nobody(carried).or(enough(carried))).reduce(Expr::and);
+        match any.zip(each) {
+            Some((any, each)) => Ok(LogicalPlan::Filter(Filter::try_new(any.and(each), Arc::new(plan))?)),
             None => Ok(plan),
         }
     }
