@@ -95,11 +95,11 @@ pub(super) struct SqlArgs {
     pub(super) connect: Option<String>,
     /// File that holds the token by which that door knows who asks
     #[cfg(feature = "flight")]
-    #[arg(long, value_name = "FILE", requires = "connect")]
+    #[arg(long, value_name = "FILE", requires = "connect", conflicts_with_all = ["data", "store"])]
     pub(super) token_file: Option<PathBuf>,
     /// File of certificates, PEM, by which that door is known
     #[cfg(feature = "flight")]
-    #[arg(long, value_name = "FILE", requires = "connect")]
+    #[arg(long, value_name = "FILE", requires = "connect", conflicts_with_all = ["data", "store"])]
     pub(super) authority: Option<PathBuf>,
     /// Statements; without any, and without --file, they are read from a prompt or from standard input
     #[arg(long, short, value_name = "SQL", allow_hyphen_values = true)]

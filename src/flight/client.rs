@@ -10,6 +10,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
+use super::causes;
 use crate::query::{Answer, QueryError};
 
 /// A door that is asked.
@@ -87,16 +88,4 @@ fn of_flight(error: FlightError) -> QueryError {
         error => error.to_string(),
     };
     QueryError::Remote { said }
-}
-
-/// An error with all that it comes of.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }

@@ -64,7 +64,7 @@ pub enum DoorError {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// The certificate or its key is none.
-    #[error("the certificate or its key is not understood: {0}")]
+    #[error("the certificate or its key is not understood: {}", causes(.0))]
     Certificate(tonic::transport::Error),
     /// The system said no.
     #[error("cannot listen on {address}: {cause}")]
@@ -129,4 +129,16 @@ impl Door {
         line.block_on(async { drop(tokio::time::timeout(STOP, done).await) });
         line.shutdown_timeout(Duration::from_secs(1));
     }
+}
+
+/// An error with all that it comes of, which tonic's own texts leave out.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
 }
