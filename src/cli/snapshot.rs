@@ -30,6 +30,9 @@ pub(super) fn megabytes(count: NonZeroU64) -> usize {
 /// # Errors
 /// [`Failure`].
 pub(super) fn load(args: &AskedArgs) -> Result<Snapshot, Failure> {
+    if let Some(file) = args.changes.iter().find(|file| !file.is_file()) {
+        return Err(Failure::Usage(format!("{}: no file", file.display())));
+    }
     let progress = Progress::new(args.quiet);
     let catalog = Catalog::shipped().map_err(|errors| Failure::Usage(errors.to_string()))?;
     let snapshot = match (&args.data, &args.store) {

@@ -183,12 +183,15 @@ impl Desk {
         text: String,
         values: Vec<ScalarValue>,
     ) -> Result<Rows, Status> {
-        let mut under_way = self.under_way(Arc::clone(&who), &text).await?;
+        let said = values.iter().map(|value| format!("{value:?}")).collect::<Vec<_>>().join(", ");
+        let said = if values.is_empty() { text.clone() } else { format!("{text} -- with {said}") };
+        let is_analyst = who.role == Role::Analyst;
+        let mut under_way = self.under_way(Arc::clone(&who), &said).await?;
         let begun = self.begin(who, &text, values).await;
         let begun = begun.inspect_err(|why| under_way.ended = Some(why.message().to_owned()))?;
         let Begun { answer, limit, turn, threads } = begun;
         let Answer { schema, batches } = answer.plain();
-        Ok(Rows { schema, batches, limit, under_way, _turn: turn, _threads: threads })
+        Ok(Rows { schema, batches, limit, under_way, is_analyst, _turn: turn, _threads: threads })
     }
 
     async fn begin(&self, who: Arc<Admitted>, text: &str, values: Vec<ScalarValue>) -> Result<Begun, Status> {
@@ -322,17 +325,27 @@ pub(super) struct Rows {
     batches: SendableRecordBatchStream,
     limit: Option<Pin<Box<Sleep>>>,
     under_way: UnderWay,
+    is_analyst: bool,
     _turn: OwnedSemaphorePermit,
     _threads: Threads,
 }
 
 impl Rows {
+    /// Why a query fails on its way. What a value is wrong in names the value, and an analyst sees nobody's.
+    fn failed(&self, error: DataFusionError) -> Status {
+        let is_of_values = !matches!(error.find_root(), DataFusionError::ResourcesExhausted(_));
+        if self.is_analyst && is_of_values {
+            return Status::internal("the question fails on some row, and rows are not shown");
+        }
+        status(error.into())
+    }
+
     /// The rows, as they come.
     pub(super) fn batches(self) -> impl Stream<Item = Result<RecordBatch, Status>> + Send {
         stream::unfold(Some(self), |rows| async {
             let mut rows = rows?;
             let next = tokio::select! {
-                next = rows.batches.next() => next.map(|next| next.map_err(|error| status(error.into()))),
+                next = rows.batches.next() => next.map(|next| next.map_err(|error| rows.failed(error))),
                 () = over(&mut rows.limit) => Some(Err(rows.under_way.desk.took_long())),
             };
             match next {

@@ -40,6 +40,8 @@ const OF_PEOPLE: [&str; 13] = [
     "codes",
     "changes",
 ];
+/// Aggregates that give what single rows hold.
+const ROW_BY_ROW: [&str; 5] = ["array_agg", "string_agg", "first_value", "last_value", "nth_value"];
 /// Functions that give such tables.
 const FUNCTIONS: [&str; 2] = ["codes_at", "whatif"];
 /// Tables in which nobody is.
@@ -99,6 +101,10 @@ impl Rewrite {
         }
         Ok(match plan {
             LogicalPlan::TableScan(scan) => self.scan(scan)?,
+            // Tokens of the file of changes become pseudonyms right above it: whom rows are of is known from there on.
+            LogicalPlan::Projection(projection) if is_scan_of(&projection.input, "changes") => {
+                self.leaf(LogicalPlan::Projection(projection), "changes")?
+            }
             LogicalPlan::Projection(Projection { mut expr, input, .. }) => {
                 let (input, carried) = self.carrying(Arc::unwrap_or_clone(input))?;
                 expr.extend(columns(&carried));
@@ -140,11 +146,18 @@ impl Rewrite {
             }
             LogicalPlan::Window(Window { input, window_expr, .. }) => {
                 let (input, carried) = self.carrying(Arc::unwrap_or_clone(input))?;
+                // Of rows of single people a window would give one's values to another.
+                if carried.iter().any(|carried| !carried.is_group) {
+                    return Err(untold("a window over rows of single people"));
+                }
                 let input = self.only_many(input, &carried)?;
                 (LogicalPlan::Window(Window::try_new(window_expr, Arc::new(input))?), carried)
             }
             LogicalPlan::Unnest(Unnest { input, exec_columns, options, .. }) => {
                 let (input, carried) = self.carrying(Arc::unwrap_or_clone(input))?;
+                if carried.iter().any(|carried| carried.is_group) {
+                    return Err(untold("unnest of a group"));
+                }
                 let unnested = LogicalPlanBuilder::from(input).unnest_columns_with_options(exec_columns, options)?;
                 (unnested.build()?, carried)
             }
@@ -164,7 +177,13 @@ impl Rewrite {
         if !OF_PEOPLE.contains(&name) && !FUNCTIONS.contains(&called) {
             return Err(untold(name));
         }
-        let mut expr: Vec<Expr> = scan.projected_schema.columns().into_iter().map(Expr::Column).collect();
+        let name = name.to_owned();
+        self.leaf(LogicalPlan::TableScan(scan), &name)
+    }
+
+    /// Rows that name whom they are of.
+    fn leaf(&mut self, plan: LogicalPlan, table: &str) -> Result<Carrying, QueryError> {
+        let mut expr: Vec<Expr> = plan.schema().columns().into_iter().map(Expr::Column).collect();
         let persons: Vec<Expr> = expr.iter().filter(|expr| is_person(expr)).cloned().collect();
         let mut carried = Vec::new();
         for person in persons {
@@ -173,10 +192,9 @@ impl Rewrite {
             expr.push(person.alias(name));
         }
         if carried.is_empty() {
-            return Err(untold(name));
+            return Err(untold(table));
         }
-        let scan = Arc::new(LogicalPlan::TableScan(scan));
-        Ok((LogicalPlan::Projection(Projection::try_new(expr, scan)?), carried))
+        Ok((LogicalPlan::Projection(Projection::try_new(expr, Arc::new(plan))?), carried))
     }
 
     /// Groups rows: people of groups are in the group of the groups.
@@ -186,6 +204,9 @@ impl Rewrite {
         groups: Vec<Expr>,
         mut aggregates: Vec<Expr>,
     ) -> Result<Carrying, QueryError> {
+        if !carried.is_empty() {
+            check_aggregates(&aggregates)?;
+        }
         let mut of_groups = Vec::new();
         for carried in carried {
             let name = self.name();
@@ -263,6 +284,24 @@ fn columns(carried: &[Carried]) -> impl Iterator<Item = Expr> {
 
 fn is_person(expr: &Expr) -> bool {
     matches!(expr, Expr::Column(column) if PEOPLE.contains(&column.name.as_str()))
+}
+
+fn is_scan_of(plan: &LogicalPlan, table: &str) -> bool {
+    matches!(plan, LogicalPlan::TableScan(scan) if scan.table_name.table() == table)
+}
+
+/// A group says something of all that are in it; these say what each of its rows holds.
+fn check_aggregates(aggregates: &[Expr]) -> Result<(), QueryError> {
+    let mut found = None;
+    for aggregate in aggregates {
+        aggregate.apply(|expr| {
+            if let Expr::AggregateFunction(function) = expr {
+                found = ROW_BY_ROW.iter().find(|&&name| name == function.func.name()).or(found);
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+    }
+    found.map_or(Ok(()), |name| Err(untold(name)))
 }
 
 /// What a subquery tells of people would leave by a row of something else.
