@@ -5,12 +5,14 @@
 //! Invariant: where no caller is named, nobody is asked who they are, and only the machine itself is listened to.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroU32;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use serde::{Deserialize, Deserializer, de};
 use sha2::{Digest as _, Sha256};
+use tokio::runtime::{Builder, Runtime};
 
 /// What a caller is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -149,9 +151,28 @@ impl Access {
     /// Whether an address may be listened on.
     ///
     /// # Errors
-    /// [`OpenError`].
-    pub fn check(&self, address: SocketAddr) -> Result<(), OpenError> {
-        if self.is_open() && !address.ip().is_loopback() { Err(OpenError { address }) } else { Ok(()) }
+    /// [`ListenError::Open`].
+    pub fn check(&self, address: SocketAddr) -> Result<(), ListenError> {
+        if self.is_open() && !address.ip().is_loopback() { Err(ListenError::Open { address }) } else { Ok(()) }
+    }
+
+    /// Listens, if the address may be.
+    ///
+    /// # Errors
+    /// [`ListenError`].
+    pub(crate) fn listen(&self, address: SocketAddr) -> Result<Listening, ListenError> {
+        self.check(address)?;
+        let listen = || {
+            let listener = TcpListener::bind(address)?;
+            listener.set_nonblocking(true)?;
+            let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+            let listener = {
+                let _inside = runtime.enter();
+                tokio::net::TcpListener::from_std(listener)?
+            };
+            Ok(Listening { address: listener.local_addr()?, listener, runtime })
+        };
+        listen().map_err(|cause| ListenError::Io { address, cause })
     }
 
     /// Who asks with a token; an operator where nobody is asked.
@@ -173,14 +194,35 @@ impl Access {
     }
 }
 
-/// Everybody could come from elsewhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{address} can be reached from elsewhere, and no caller is named: listen on 127.0.0.1 or [::1], or name callers in sanma.toml"
-)]
-pub struct OpenError {
-    /// The address that would be listened on.
-    pub address: SocketAddr,
+/// A socket that is listened on, and the threads that look after its lines.
+pub(crate) struct Listening {
+    /// Where.
+    pub(crate) address: SocketAddr,
+    /// The socket.
+    pub(crate) listener: tokio::net::TcpListener,
+    /// Two threads.
+    pub(crate) runtime: Runtime,
+}
+
+/// Why nothing can be listened on.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// The address is not the machine's own, and everybody could come from elsewhere.
+    #[error(
+        "{address} can be reached from elsewhere, and no caller is named: listen on 127.0.0.1 or [::1], or name callers in sanma.toml"
+    )]
+    Open {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The system said no.
+    #[error("cannot listen on {address}: {cause}")]
+    Io {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        cause: io::Error,
+    },
 }
 
 /// Who was let in.

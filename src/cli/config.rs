@@ -51,6 +51,15 @@ pub(super) fn pool(threads: Option<u16>) -> Result<ThreadPool, Failure> {
     builder.build().map_err(|error| Failure::Job(error.into()))
 }
 
+/// The bytes of a file that was named.
+///
+/// # Errors
+/// A file that cannot be read.
+#[cfg(feature = "flight")]
+pub(super) fn read(file: &std::path::Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(file).map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))
+}
+
 /// The present instant.
 pub(super) fn now() -> Timestamp {
     #[expect(

@@ -13,7 +13,7 @@ use super::settings::Plan;
 use super::summary::grouped;
 use super::{Failure, config, say};
 #[cfg(feature = "live")]
-use crate::access::OpenError;
+use crate::access::ListenError;
 use crate::checkpoint::CheckpointError;
 use crate::ingest::{IngestError, Observer};
 use crate::journal::Position;
@@ -21,7 +21,7 @@ use crate::limits::JOURNAL_SEGMENT_BYTES;
 use crate::model::{ClosedEnum as _, Colour, Timestamp};
 use crate::run::{self, CHANGES, Changes, Job, REJECTIONS, Report, Request, RunError, Watcher};
 #[cfg(feature = "live")]
-use crate::server::{Server, ServerError, Setting};
+use crate::server::{Server, Setting};
 use crate::sinks::{Destination, SinkError};
 
 impl From<RunError> for Failure {
@@ -95,18 +95,11 @@ impl Watcher for Wall {
 }
 
 #[cfg(feature = "live")]
-impl From<OpenError> for Failure {
-    fn from(error: OpenError) -> Self {
-        Self::Usage(error.to_string())
-    }
-}
-
-#[cfg(feature = "live")]
-impl From<ServerError> for Failure {
-    fn from(error: ServerError) -> Self {
+impl From<ListenError> for Failure {
+    fn from(error: ListenError) -> Self {
         match error {
-            ServerError::Open(error) => error.into(),
-            ServerError::Io { .. } => Self::Job(error.into()),
+            ListenError::Open { .. } => Self::Usage(error.to_string()),
+            ListenError::Io { .. } => Self::Job(error.into()),
         }
     }
 }

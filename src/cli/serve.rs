@@ -20,9 +20,9 @@ const KEY_BYTES: usize = 32;
 impl From<DoorError> for Failure {
     fn from(error: DoorError) -> Self {
         match error {
-            DoorError::Open(error) => error.into(),
+            DoorError::Listen(error) => error.into(),
             DoorError::Certificate(_) => Self::Usage(error.to_string()),
-            DoorError::Io { .. } => Self::Job(error.into()),
+            DoorError::Threads(_) => Self::Job(error.into()),
         }
     }
 }
@@ -37,7 +37,10 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     // What is wrong with an address is said before anything is loaded.
     access.check(address)?;
     let certified = args.certificate.as_deref().zip(args.key.as_deref());
-    let certified = certified.map(|(certificate, key)| certified_by(certificate, key)).transpose()?;
+    let read = |(certificate, key)| {
+        Ok::<_, Failure>(Certified { certificate: config::read(certificate)?, key: config::read(key)? })
+    };
+    let certified = certified.map(read).transpose()?;
     let in_desk = |error: std::io::Error| Failure::Usage(format!("{}: {error}", desk.display()));
     fs::create_dir_all(&desk).map_err(in_desk)?;
     let queries = Arc::new(Queries::open(&desk.join("queries.ndjson"))?);
@@ -108,11 +111,6 @@ fn touched(store: &Path) -> Vec<(PathBuf, u64, Option<SystemTime>)> {
         .collect();
     touched.sort();
     touched
-}
-
-fn certified_by(certificate: &Path, key: &Path) -> Result<Certified, Failure> {
-    let read = |file: &Path| fs::read(file).map_err(|error| Failure::Usage(format!("{}: {error}", file.display())));
-    Ok(Certified { certificate: read(certificate)?, key: read(key)? })
 }
 
 /// The secret in a file; a new one, for this process's user alone, if there is no file.

@@ -11,6 +11,8 @@ use tokio::sync::oneshot;
 
 use super::answer::{Shape, write_answer};
 use super::asked::SqlArgs;
+#[cfg(feature = "flight")]
+use super::config;
 use super::{Failure, progress, prompt, say, snapshot};
 #[cfg(feature = "flight")]
 use crate::flight::Remote;
@@ -113,12 +115,9 @@ fn asker(args: &SqlArgs) -> Result<Asker, Failure> {
 /// Somebody who asks elsewhere.
 #[cfg(feature = "flight")]
 fn connected(args: &SqlArgs, address: &str, time: Option<Duration>) -> Result<Asker, Failure> {
-    let read = |file: &std::path::PathBuf| {
-        fs::read(file).map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))
-    };
-    let token = args.token_file.as_ref().map(read).transpose()?;
+    let token = args.token_file.as_deref().map(config::read).transpose()?;
     let token = token.as_deref().map(String::from_utf8_lossy);
-    let authority = args.authority.as_ref().map(read).transpose()?;
+    let authority = args.authority.as_deref().map(config::read).transpose()?;
     let line = Threads::new(1)?;
     let remote = Remote::connect(address, token.as_deref().map(str::trim), authority.as_deref());
     let remote = line.block_on(remote).map_err(|error| Failure::Job(error.into()))?;
@@ -148,23 +147,18 @@ impl Asker {
             write_answer(answer, shape, out, rows_max).await?;
             Ok(out.flush()?)
         };
-        let own = match &self.door {
-            Door::Here(_, threads) => Some(Threads::new(*threads)?),
-            #[cfg(feature = "flight")]
-            Door::There(..) => None,
-        };
-        let threads = match (&own, &self.door) {
-            #[cfg(feature = "flight")]
-            (_, Door::There(_, line)) => line,
-            (own, _) => own.as_ref().expect("a question that is answered here has threads"),
-        };
         let (watch, mut ended) = Watch::new(begun, self.time);
-        let done = threads.block_on(async {
+        let answer_or_end = async {
             tokio::select! {
                 done = answer => done,
                 Ok(why) = &mut ended => Err(why.into()),
             }
-        });
+        };
+        let done = match &self.door {
+            Door::Here(_, threads) => Threads::new(*threads)?.block_on(answer_or_end),
+            #[cfg(feature = "flight")]
+            Door::There(_, line) => line.block_on(answer_or_end),
+        };
         drop(watch);
         done.map(|()| begun.elapsed())
     }

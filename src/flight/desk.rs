@@ -37,17 +37,22 @@ struct Shown {
     by_pseudonym: OnceLock<Arc<Snapshot>>,
 }
 
+impl Shown {
+    fn of(all: Arc<Snapshot>) -> Arc<Self> {
+        Arc::new(Self { all, by_pseudonym: OnceLock::new() })
+    }
+}
+
 impl Published {
     /// These facts.
     #[must_use]
     pub fn new(snapshot: Arc<Snapshot>) -> Self {
-        Self(RwLock::new(Arc::new(Shown { all: snapshot, by_pseudonym: OnceLock::new() })))
+        Self(RwLock::new(Shown::of(snapshot)))
     }
 
     /// Other facts from now on. Questions under way go on with those that they began with.
     pub fn publish(&self, snapshot: Arc<Snapshot>) {
-        let shown = Arc::new(Shown { all: snapshot, by_pseudonym: OnceLock::new() });
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = shown;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Shown::of(snapshot);
     }
 
     fn now(&self) -> Arc<Shown> {
@@ -255,15 +260,16 @@ fn statement(text: &str) -> Result<Statement, Status> {
 }
 
 /// An error as who asks reads it.
-pub(super) fn status(error: QueryError) -> Status {
+fn status(error: QueryError) -> Status {
     let message = error.to_string();
     match error {
         QueryError::TookLong { .. } => Status::deadline_exceeded(message),
         QueryError::Cancelled => Status::cancelled(message),
-        QueryError::ReadOnly { .. } | QueryError::Outside { .. } | QueryError::Setting { .. } => {
-            Status::permission_denied(message)
-        }
-        QueryError::Alone { .. } | QueryError::Untold { .. } => Status::permission_denied(message),
+        QueryError::ReadOnly { .. }
+        | QueryError::Outside { .. }
+        | QueryError::Setting { .. }
+        | QueryError::Alone { .. }
+        | QueryError::Untold { .. } => Status::permission_denied(message),
         QueryError::Engine(error) if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) => {
             Status::resource_exhausted(message)
         }

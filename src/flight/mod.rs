@@ -15,17 +15,17 @@ mod metadata;
 mod service;
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Identity, ServerTlsConfig};
 
-use crate::access::OpenError;
+use crate::access::{ListenError, Listening};
 use crate::query::Threads;
 
 pub use client::{Remote, RemoteError};
@@ -60,20 +60,15 @@ pub struct Door {
 /// Why a door does not open.
 #[derive(Debug, thiserror::Error)]
 pub enum DoorError {
-    /// The address is not the machine's own.
+    /// The address cannot be listened on.
     #[error(transparent)]
-    Open(#[from] OpenError),
+    Listen(#[from] ListenError),
     /// The certificate or its key is none.
     #[error("the certificate or its key is not understood: {}", causes(.0))]
     Certificate(tonic::transport::Error),
-    /// The system said no.
-    #[error("cannot listen on {address}: {cause}")]
-    Io {
-        /// The address.
-        address: SocketAddr,
-        /// What the system said.
-        cause: io::Error,
-    },
+    /// The system gives no threads.
+    #[error("no threads for questions: {0}")]
+    Threads(io::Error),
 }
 
 impl Door {
@@ -87,13 +82,8 @@ impl Door {
         threads: usize,
         setting: Setting,
     ) -> Result<Self, DoorError> {
-        setting.access.check(address)?;
-        let failed = |cause| DoorError::Io { address, cause };
-        let listener = TcpListener::bind(address).map_err(failed)?;
-        listener.set_nonblocking(true).map_err(failed)?;
-        let bound = listener.local_addr().map_err(failed)?;
-        let line = Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
-        let plans = Threads::new(threads).map_err(failed)?;
+        let Listening { address, listener, runtime: line } = setting.access.listen(address)?;
+        let plans = Threads::new(threads).map_err(DoorError::Threads)?;
         let mut server = tonic::transport::Server::builder();
         if let Some(Certified { certificate, key }) = certified {
             let tls = ServerTlsConfig::new().identity(Identity::from_pem(certificate, key));
@@ -103,17 +93,14 @@ impl Door {
         let service = FlightServiceServer::with_interceptor(service::Service::new(Arc::clone(&desk)), move |request| {
             desk.admit(request)
         });
-        let incoming = {
-            let _inside = line.enter();
-            TcpIncoming::from(tokio::net::TcpListener::from_std(listener).map_err(failed)?).with_nodelay(Some(true))
-        };
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let ((stop, stopped), (over, done)) = (oneshot::channel(), oneshot::channel());
         line.spawn(async move {
             let stop = async move { drop(stopped.await) };
             drop(server.add_service(service).serve_with_incoming_shutdown(incoming, stop).await);
             let _ = over.send(());
         });
-        Ok(Self { address: bound, stop: Some(stop), line, done, _plans: plans })
+        Ok(Self { address, stop: Some(stop), line, done, _plans: plans })
     }
 
     /// Where it listens.

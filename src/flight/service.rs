@@ -17,7 +17,7 @@ use arrow_flight::sql::{
     ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult,
     CommandGetCatalogs, CommandGetDbSchemas, CommandGetSqlInfo, CommandGetTableTypes, CommandGetTables,
     CommandPreparedStatementQuery, CommandStatementQuery, CommandStatementUpdate, DoPutPreparedStatementResult,
-    ProstMessageExt as _, SqlInfo, TicketStatementQuery,
+    ProstMessageExt, SqlInfo, TicketStatementQuery,
 };
 use arrow_flight::{
     Action, FlightDescriptor, FlightEndpoint, FlightInfo, HandshakeRequest, HandshakeResponse, IpcMessage, SchemaAsIpc,
@@ -35,7 +35,8 @@ use super::metadata;
 use crate::access::Admitted;
 use crate::limits::STATEMENTS_PREPARED_MAX;
 
-type Data = Pin<Box<dyn Stream<Item = Result<arrow_flight::FlightData, Status>> + Send>>;
+type Flow<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+type Data = Flow<arrow_flight::FlightData>;
 type Answered = Result<Response<Data>, Status>;
 
 /// The calls.
@@ -79,8 +80,7 @@ impl Service {
         let rows = Arc::clone(&self.desk).answer(who, text, values).await?;
         let schema = Arc::clone(&rows.schema);
         let batches = rows.batches().map_err(|status| FlightError::Tonic(Box::new(status)));
-        let data = FlightDataEncoderBuilder::new().with_schema(schema).build(batches).map_err(Status::from);
-        Ok(Response::new(data.boxed()))
+        Ok(data(schema, batches))
     }
 }
 
@@ -89,18 +89,29 @@ fn who<T>(request: &Request<T>) -> Result<Arc<Admitted>, Status> {
     request.extensions().get::<Arc<Admitted>>().cloned().ok_or_else(|| Status::unauthenticated("nobody asks"))
 }
 
-/// Where an answer of some columns is fetched: here, with a ticket that is the command.
-fn info(schema: &Schema, ticket: Vec<u8>, descriptor: FlightDescriptor) -> Result<Response<FlightInfo>, Status> {
-    let endpoint = FlightEndpoint::new().with_ticket(Ticket::new(ticket));
+/// Where an answer of some columns is fetched: here, with a ticket that is a command.
+fn info(
+    schema: &Schema,
+    command: &impl ProstMessageExt,
+    request: Request<FlightDescriptor>,
+) -> Result<Response<FlightInfo>, Status> {
+    let endpoint = FlightEndpoint::new().with_ticket(Ticket::new(command.as_any().encode_to_vec()));
     let info = FlightInfo::new().try_with_schema(schema).map_err(|error| Status::internal(error.to_string()))?;
-    Ok(Response::new(info.with_endpoint(endpoint).with_descriptor(descriptor)))
+    Ok(Response::new(info.with_endpoint(endpoint).with_descriptor(request.into_inner())))
+}
+
+/// Batches as an answer.
+fn data(
+    schema: SchemaRef,
+    batches: impl Stream<Item = Result<RecordBatch, FlightError>> + Send + 'static,
+) -> Response<Data> {
+    let data = FlightDataEncoderBuilder::new().with_schema(schema).build(batches).map_err(Status::from);
+    Response::new(data.boxed())
 }
 
 /// One batch as an answer.
 fn batch(schema: SchemaRef, batch: Result<RecordBatch, FlightError>) -> Response<Data> {
-    let batches = stream::once(async { batch });
-    let data = FlightDataEncoderBuilder::new().with_schema(schema).build(batches).map_err(Status::from);
-    Response::new(data.boxed())
+    data(schema, stream::once(async { batch }))
 }
 
 fn schema_bytes(schema: &Schema) -> Result<Bytes, Status> {
@@ -116,7 +127,7 @@ impl FlightSqlService for Service {
     async fn do_handshake(
         &self,
         request: Request<Streaming<HandshakeRequest>>,
-    ) -> Result<Response<Pin<Box<dyn Stream<Item = Result<HandshakeResponse, Status>> + Send>>>, Status> {
+    ) -> Result<Response<Flow<HandshakeResponse>>, Status> {
         let token = request.extensions().get::<Token>().map(|Token(token)| token.clone()).unwrap_or_default();
         let said = HandshakeResponse { protocol_version: 0, payload: Bytes::from(token.clone()) };
         let mut response = Response::new(stream::iter([Ok(said)]).boxed());
@@ -133,7 +144,7 @@ impl FlightSqlService for Service {
     ) -> Result<Response<FlightInfo>, Status> {
         let described = self.desk.describe(who(&request)?, &query.query).await?;
         let ticket = TicketStatementQuery { statement_handle: query.query.into() };
-        info(&described.schema, ticket.as_any().encode_to_vec(), request.into_inner())
+        info(&described.schema, &ticket, request)
     }
 
     async fn do_get_statement(&self, ticket: TicketStatementQuery, request: Request<Ticket>) -> Answered {
@@ -197,7 +208,7 @@ impl FlightSqlService for Service {
         let who = who(&request)?;
         let (_, statement) = self.statement(&query.prepared_statement_handle, &who)?;
         let described = self.desk.describe(who, &statement.text).await?;
-        info(&described.schema, query.as_any().encode_to_vec(), request.into_inner())
+        info(&described.schema, &query, request)
     }
 
     async fn do_get_prepared_statement(
@@ -235,8 +246,7 @@ impl FlightSqlService for Service {
         query: CommandGetCatalogs,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
-        let ticket = query.as_any().encode_to_vec();
-        info(&query.into_builder().schema(), ticket, request.into_inner())
+        info(&query.into_builder().schema(), &query, request)
     }
 
     async fn do_get_catalogs(&self, query: CommandGetCatalogs, _: Request<Ticket>) -> Answered {
@@ -250,8 +260,7 @@ impl FlightSqlService for Service {
         query: CommandGetDbSchemas,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
-        let ticket = query.as_any().encode_to_vec();
-        info(&query.into_builder().schema(), ticket, request.into_inner())
+        info(&query.clone().into_builder().schema(), &query, request)
     }
 
     async fn do_get_schemas(&self, query: CommandGetDbSchemas, _: Request<Ticket>) -> Answered {
@@ -265,8 +274,7 @@ impl FlightSqlService for Service {
         query: CommandGetTables,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
-        let ticket = query.as_any().encode_to_vec();
-        info(&query.into_builder().schema(), ticket, request.into_inner())
+        info(&query.clone().into_builder().schema(), &query, request)
     }
 
     async fn do_get_tables(&self, query: CommandGetTables, request: Request<Ticket>) -> Answered {
@@ -283,8 +291,7 @@ impl FlightSqlService for Service {
         query: CommandGetTableTypes,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
-        let ticket = query.as_any().encode_to_vec();
-        info(&query.into_builder().schema(), ticket, request.into_inner())
+        info(&query.into_builder().schema(), &query, request)
     }
 
     async fn do_get_table_types(&self, query: CommandGetTableTypes, _: Request<Ticket>) -> Answered {
@@ -298,8 +305,7 @@ impl FlightSqlService for Service {
         query: CommandGetSqlInfo,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
-        let ticket = query.as_any().encode_to_vec();
-        info(&query.into_builder(metadata::about()?).schema(), ticket, request.into_inner())
+        info(&query.clone().into_builder(metadata::about()?).schema(), &query, request)
     }
 
     async fn do_get_sql_info(&self, query: CommandGetSqlInfo, _: Request<Ticket>) -> Answered {

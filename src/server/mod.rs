@@ -17,8 +17,7 @@ mod facts;
 mod form;
 mod metrics;
 
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -34,7 +33,7 @@ use crossbeam_channel::{Receiver, Sender};
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, oneshot, watch};
 
-use crate::access::{Access, OpenError, Role};
+use crate::access::{Access, ListenError, Listening, Role};
 use crate::engine::City;
 use crate::limits::{REQUEST_BYTES_MAX, REQUESTS_PENDING_MAX, SUBSCRIBERS_MAX};
 use crate::run::{Progress, Request};
@@ -115,34 +114,14 @@ pub struct Server {
     done: oneshot::Receiver<()>,
 }
 
-/// Why a server cannot be.
-#[derive(Debug, thiserror::Error)]
-pub enum ServerError {
-    /// The address is not the machine's own.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// The system said no.
-    #[error("cannot listen on {address}: {cause}")]
-    Io {
-        /// The address.
-        address: SocketAddr,
-        /// What the system said.
-        cause: io::Error,
-    },
-}
-
 impl Server {
     /// Listens; what is asked comes out of the receiver. Until [`Self::ready`] everything but `/healthz` is refused.
     ///
     /// # Errors
-    /// [`ServerError`].
-    pub fn listen(address: SocketAddr, setting: Setting) -> Result<(Self, Receiver<Request>), ServerError> {
+    /// [`ListenError`].
+    pub fn listen(address: SocketAddr, setting: Setting) -> Result<(Self, Receiver<Request>), ListenError> {
         let Setting { access, changes, rejections, ticks } = setting;
-        access.check(address)?;
-        let failed = |cause| ServerError::Io { address, cause };
-        let listener = TcpListener::bind(address).map_err(failed)?;
-        listener.set_nonblocking(true).map_err(failed)?;
-        let bound = listener.local_addr().map_err(failed)?;
+        let Listening { address, listener, runtime } = access.listen(address)?;
         let (requests, asked) = crossbeam_channel::bounded(REQUESTS_PENDING_MAX);
         let (progress, progress_told) = watch::channel(Progress::default());
         let (stop, stopped) = watch::channel(false);
@@ -157,12 +136,6 @@ impl Server {
             subscribers: Semaphore::new(SUBSCRIBERS_MAX),
             answers: std::array::from_fn(|_| AtomicU64::new(0)),
         });
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-        let runtime = runtime.map_err(failed)?;
-        let listener = {
-            let _inside = runtime.enter();
-            tokio::net::TcpListener::from_std(listener).map_err(failed)?
-        };
         let (over, done) = oneshot::channel();
         let router = router(Arc::clone(&shared), &Arc::new(access));
         runtime.spawn(async move {
@@ -171,7 +144,7 @@ impl Server {
             drop(axum::serve(listener, router).with_graceful_shutdown(stop).await);
             let _ = over.send(());
         });
-        Ok((Self { address: bound, shared, progress, stop, runtime, done }, asked))
+        Ok((Self { address, shared, progress, stop, runtime, done }, asked))
     }
 
     /// Where it listens.
