@@ -45,8 +45,10 @@
 //! | [`spelt`] | the names of facts and regions, for a page | `explain`, `facts`, `gazetteer` | nothing is looked up elsewhere |
 //! | `workdays` | which days are worked on | `model` | a day that no list names is a weekday or not |
 //! | `query` | questions in SQL (feature `sql`) | `evaluate`, `explain`, `facts`, `sinks`, `whatif` and what they use | changes nothing; a question sees one snapshot |
-//! | `access` | who may ask, by tokens; for `server` and `flight` | nothing | where nobody is named, nobody comes from elsewhere |
-//! | `flight` | Arrow Flight SQL: questions from elsewhere (feature `flight`) | `access`, `query` | what is answered is recorded |
+//! | `access` | who may ask, by tokens; for `server` and `desk` | nothing | where nobody is named, nobody comes from elsewhere |
+//! | `desk` | questions from elsewhere: who asks, sees and asked what (feature `flight`) | `access`, `query` | what is answered is recorded |
+//! | `flight` | Arrow Flight SQL, a door to `desk` | `access`, `desk`, `query` | knows no fact |
+//! | `postgres` | Postgres's protocol, a door to `desk` (feature `postgres`) | `access`, `desk`, `query` | knows no fact |
 //! | [`nightly`] | the job on one screen | all above but `explain` and `generate` | nothing is written before all is read |
 //! | [`run`] | the live run on one screen | all above but `cache`, `diff`, `explain`, `generate`, `nightly` | a message counts once, a change is told once |
 //! | `server` | HTTP for a run: facts in, changes, codes and reasons out | `access`, `engine`, `evaluate`, `explain`, `ingest`, `rules`, `run`, `sinks` | changes nothing by itself; an answer is given when it is durable and told |
@@ -88,6 +90,8 @@ pub mod cache;
 pub mod checkpoint;
 pub mod cli;
 pub mod compare;
+#[cfg(feature = "flight")]
+pub mod desk;
 pub mod diff;
 pub mod engine;
 pub mod evaluate;
@@ -103,6 +107,8 @@ pub mod journal;
 pub mod limits;
 pub mod model;
 pub mod nightly;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "sql")]
 pub mod query;
 pub mod rules;

@@ -118,6 +118,10 @@ pub const QUERY_ZONE_ROWS: usize = if cfg!(test) { 1 << 8 } else { 1 << 16 };
 /// A query takes the rows that an index names if they are at most one in so many: to fetch a row by itself costs some ten times of
 /// what a pass over the columns costs it.
 pub const QUERY_INDEX_SHARE: usize = 16;
+/// Most connections that a door of questions keeps.
+pub const LINES_MAX: usize = 1 << 10;
+/// Most rows of a portion, however many a client of Postgres's protocol wants at once: a portion is held in memory.
+pub const ROWS_AT_ONCE_MAX: i32 = 1 << 13;
 /// Most statements that are prepared at a door; beyond that the oldest is forgotten.
 pub const STATEMENTS_PREPARED_MAX: usize = 1 << 10;
 /// Most batches of an answer that are ready before anybody has taken them.

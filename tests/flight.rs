@@ -21,21 +21,23 @@ use crate::server::{Served, declared};
 const SANMA: &str = env!("CARGO_BIN_EXE_sanma");
 
 /// A door, over the shipped data or a store.
-struct Door {
+pub(crate) struct Door {
     child: Child,
     url: String,
+    /// Address of the door for Postgres's clients, if there is one.
+    pub(crate) postgres: String,
     desk: PathBuf,
     /// Kept open: what is said there must find somebody.
     _stderr: BufReader<ChildStderr>,
 }
 
-fn shipped() -> Vec<String> {
+pub(crate) fn shipped() -> Vec<String> {
     let data = concat!(env!("CARGO_MANIFEST_DIR"), "/datasets/covasim-huzhou");
     ["--data", data, "--rules", "huzhou", "--as-of", "2020-02-18T00:00+08:00"].map(str::to_owned).into()
 }
 
 /// Settings with a caller of each role, whose token is the role's name and "-token".
-fn settings(folder: &Path) -> PathBuf {
+pub(crate) fn settings(folder: &Path) -> PathBuf {
     let caller = |role: &str| {
         let digest = Sha256::digest(format!("{role}-token"));
         let digest: Vec<String> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -50,16 +52,21 @@ fn settings(folder: &Path) -> PathBuf {
 }
 
 impl Door {
-    fn open(desk: &Path, facts: &[String], more: &[&str]) -> Self {
+    pub(crate) fn open(desk: &Path, facts: &[String], more: &[&str]) -> Self {
         let mut command = Command::new(SANMA);
         command.args(["serve", "--quiet", "--listen", "127.0.0.1:0", "--threads", "2", "--desk"]).arg(desk);
         command.args(facts).args(more).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("it runs");
         let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
-        let mut line = String::new();
-        stderr.read_line(&mut line).expect("text");
-        let url = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line}")).to_owned();
-        Self { child, url, desk: desk.to_owned(), _stderr: stderr }
+        let mut listening = || {
+            let mut line = String::new();
+            stderr.read_line(&mut line).expect("text");
+            line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line}")).to_owned()
+        };
+        let url = listening();
+        let postgres = if more.contains(&"--postgres") { listening() } else { String::new() };
+        let postgres = postgres.replace("postgres://", "");
+        Self { child, url, postgres, desk: desk.to_owned(), _stderr: stderr }
     }
 
     fn ask(&self, more: &[&str]) -> Output {
@@ -84,12 +91,12 @@ impl Door {
     }
 
     /// The lines of what has been asked.
-    fn recorded(&self) -> Vec<Value> {
+    pub(crate) fn recorded(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.desk.join("queries.ndjson")).expect("recorded");
         text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
     }
 
-    fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         let pid = self.child.id().to_string();
         Command::new("kill").args(["-INT", &pid]).status().expect("sent");
         assert!(self.child.wait().expect("ended").success());
@@ -250,7 +257,7 @@ fn tools_prepare_statements_and_ask_what_there_is() {
             ..Default::default()
         };
         for (info, names) in [
-            (client.get_catalogs().await, "datafusion"),
+            (client.get_catalogs().await, "sanma"),
             (client.get_db_schemas(CommandGetDbSchemas::default()).await, "public"),
             (client.get_tables(tables).await, "codes contacts"),
             (client.get_table_types().await, "BASE TABLE"),

@@ -17,6 +17,8 @@ mod forms;
 mod golden;
 mod loading;
 mod outputs;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod retention;
 mod run;
 #[cfg(feature = "live")]

@@ -44,7 +44,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("access", &[]),
-    ("flight", &["access", "limits", "model", "query"]),
+    ("desk", &["access", "model", "query"]),
+    ("flight", &["access", "desk", "limits", "query"]),
+    ("postgres", &["access", "desk", "limits", "query"]),
     ("spelt", &["explain", "facts", "gazetteer", "model"]),
     ("workdays", &["model"]),
     (

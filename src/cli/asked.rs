@@ -55,6 +55,10 @@ pub(super) struct ServeArgs {
     /// Address of Arrow Flight SQL, 127.0.0.1:8621 if left out; port 0 is any that is free
     #[arg(long, value_name = "ADDR")]
     pub(super) listen: Option<SocketAddr>,
+    /// Address of a second door, which speaks Postgres's protocol, for psql and its like; there is none if this is left out
+    #[cfg(feature = "postgres")]
+    #[arg(long, value_name = "ADDR")]
+    pub(super) postgres: Option<SocketAddr>,
     /// Directory of what has been asked, and of the key of pseudonyms; made if it is not there; sanma-desk if left out
     #[arg(long, value_name = "DIR")]
     pub(super) desk: Option<PathBuf>,

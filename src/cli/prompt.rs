@@ -204,8 +204,9 @@ impl Prompt<'_> {
     }
 
     fn answer(&self, typed: &str, out: &mut (dyn Write + Send)) -> Result<(), Failure> {
-        for statement in Session::statements(typed)? {
-            let took = self.asker.answer(statement, self.shape, out, PROMPT_ROWS_MAX)?;
+        Session::statements(typed)?;
+        for statement in Session::split(typed)? {
+            let took = self.asker.answer(&statement, self.shape, out, PROMPT_ROWS_MAX)?;
             if self.timing {
                 writeln!(out, "{:.3} s", took.as_secs_f64())?;
             }

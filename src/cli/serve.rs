@@ -7,11 +7,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use anyhow::Context as _;
+
 use super::asked::{AskedArgs, ServeArgs};
 use super::settings::ServePlan;
 use super::{Failure, config, progress, say, snapshot};
-use crate::flight::{Certified, Door, DoorError, Published, Setting};
+use crate::desk::{Certified, Desk, DoorError, Published, Setting};
+use crate::flight;
 use crate::limits::SIGNAL_MILLIS_MAX;
+#[cfg(feature = "postgres")]
+use crate::postgres;
 use crate::query::{Folders, Limits, PseudonymKey, Queries};
 
 /// Bytes of a new key of pseudonyms.
@@ -21,8 +26,7 @@ impl From<DoorError> for Failure {
     fn from(error: DoorError) -> Self {
         match error {
             DoorError::Listen(error) => error.into(),
-            DoorError::Certificate(_) => Self::Usage(error.to_string()),
-            DoorError::Threads(_) => Self::Job(error.into()),
+            DoorError::Certificate { .. } => Self::Usage(error.to_string()),
         }
     }
 }
@@ -36,6 +40,10 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
         ServePlan::new(args)?;
     // What is wrong with an address is said before anything is loaded.
     access.check(address)?;
+    #[cfg(feature = "postgres")]
+    if let Some(address) = args.postgres {
+        access.check(address)?;
+    }
     let certified = args.certificate.as_deref().zip(args.key.as_deref());
     let read = |(certificate, key)| {
         Ok::<_, Failure>(Certified { certificate: config::read(certificate)?, key: config::read(key)? })
@@ -64,11 +72,22 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
         queries,
         now: config::now,
     };
-    let door = Door::open(address, certified.as_ref(), threads, setting)?;
+    let desk = Arc::new(Desk::new(setting, threads).context("no threads for questions").map_err(Failure::Job)?);
+    let flight = flight::Door::open(address, certified.as_ref(), &desk)?;
+    #[cfg(feature = "postgres")]
+    let postgres = args.postgres.map(|address| postgres::Door::open(address, certified.as_ref(), &desk)).transpose()?;
     let scheme = if certified.is_some() { "grpc+tls" } else { "grpc" };
-    say(&format!("listening on {scheme}://{}", door.address()));
+    say(&format!("listening on {scheme}://{}", flight.address()));
+    #[cfg(feature = "postgres")]
+    if let Some(door) = &postgres {
+        say(&format!("listening on postgres://{}", door.address()));
+    }
     follow(&args.asked, refresh, &published);
-    door.close();
+    flight.close();
+    #[cfg(feature = "postgres")]
+    if let Some(door) = postgres {
+        door.close();
+    }
     Ok(())
 }
 

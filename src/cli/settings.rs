@@ -68,6 +68,8 @@ struct Settings {
 #[serde(deny_unknown_fields, default)]
 struct Sql {
     listen: Option<SocketAddr>,
+    #[cfg(feature = "postgres")]
+    postgres: Option<SocketAddr>,
     desk: Option<PathBuf>,
     least_group: Option<NonZeroUsize>,
     certificate: Option<PathBuf>,
@@ -170,6 +172,10 @@ impl ServePlan {
         let mut args = args.clone();
         args.certificate = args.certificate.or(sql.certificate);
         args.key = args.key.or(sql.key);
+        #[cfg(feature = "postgres")]
+        {
+            args.postgres = args.postgres.or(sql.postgres);
+        }
         if args.certificate.is_some() != args.key.is_some() {
             return Err(Failure::Usage("a certificate wants its key, and a key its certificate".to_owned()));
         }

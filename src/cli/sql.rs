@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use datafusion::sql::parser::Statement;
 use tokio::sync::oneshot;
 
 use super::answer::{Shape, write_answer};
@@ -63,7 +62,7 @@ pub(super) fn run(args: &SqlArgs, out: &mut (dyn Write + Send)) -> Result<(), Fa
     let asker = asker(args)?;
     let Some(statements) = statements else { return prompt::run(&asker, shape, out) };
     for statement in statements {
-        let took = asker.answer(statement, shape, out, usize::MAX)?;
+        let took = asker.answer(&statement, shape, out, usize::MAX)?;
         if args.timing {
             say(&format!("-- time: {:.6} s", took.as_secs_f64()));
         }
@@ -71,10 +70,12 @@ pub(super) fn run(args: &SqlArgs, out: &mut (dyn Write + Send)) -> Result<(), Fa
     Ok(())
 }
 
-fn statements(questions: &[String]) -> Result<Vec<Statement>, QueryError> {
+/// Statements as they were typed, all of which are statements.
+fn statements(questions: &[String]) -> Result<Vec<String>, QueryError> {
     let mut statements = Vec::new();
     for question in questions {
-        statements.extend(Session::statements(question)?);
+        Session::statements(question)?;
+        statements.extend(Session::split(question)?);
     }
     Ok(statements)
 }
@@ -131,7 +132,7 @@ impl Asker {
     /// [`Failure`].
     pub(super) fn answer(
         &self,
-        statement: Statement,
+        statement: &str,
         shape: Shape,
         out: &mut (dyn Write + Send),
         rows_max: usize,
@@ -140,7 +141,10 @@ impl Asker {
         let begun = Instant::now();
         let answer = async {
             let answer = match &self.door {
-                Door::Here(session, _) => session.ask(statement).await?,
+                Door::Here(session, _) => match Session::statements(statement)?.pop() {
+                    Some(statement) => session.ask(statement).await?,
+                    None => return Ok(()),
+                },
                 #[cfg(feature = "flight")]
                 Door::There(remote, _) => remote.ask(statement.to_string()).await?,
             };

@@ -6,10 +6,6 @@ use arrow_flight::sql::metadata::{SqlInfoData, SqlInfoDataBuilder};
 use arrow_flight::sql::{SqlInfo, SqlSupportedTransaction};
 use tonic::Status;
 
-/// The one catalog, as queries know it.
-pub(super) const CATALOG: &str = "datafusion";
-/// Its schema.
-pub(super) const SCHEMA: &str = "public";
 /// What all tables are.
 pub(super) const TABLE: &str = "BASE TABLE";
 

@@ -1,20 +1,17 @@
-//! Questions from elsewhere: Arrow Flight SQL, the door of analysts' own tools.
+//! Arrow Flight SQL: the door of analysts' own tools.
 //!
-//! The one idea: this is a thin door to [`query`](crate::query). Who asks is known by a token; the role says what is seen: an
-//! operator and an official all, an analyst groups of people by their pseudonyms. Each question has a session of its own over the
-//! facts that are published when it comes, and is recorded before it is looked at.
+//! The one idea: this is a thin door to a [`Desk`]. It knows the protocol, and nothing of facts.
 //!
-//! Invariants: nothing here changes a fact; a question sees one snapshot, whatever is published meanwhile; where nobody is asked
-//! who they are, no address but the machine's own is listened on.
+//! Invariants: where nobody is asked who they are, no address but the machine's own is listened on; where there is a certificate, no
+//! line is in plain text.
 //!
-//! Cost: two threads for the line, and those of each question, which are its own.
+//! Cost: two threads for the lines.
 
 mod client;
-mod desk;
 mod metadata;
 mod service;
+mod token;
 
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,29 +19,20 @@ use std::time::Duration;
 use arrow_flight::flight_service_server::FlightServiceServer;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
+use tonic::Status;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Identity, ServerTlsConfig};
 
-use crate::access::{ListenError, Listening};
-use crate::query::Threads;
+use crate::access::Listening;
+use crate::desk::{Certified, Desk, DoorError, Kind, Refusal};
 
 pub use client::{Remote, RemoteError};
-pub use desk::{Desk, Published, Setting};
 
 /// Where questions are taken if nothing is said of it.
 pub const ADDRESS_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8621);
 
 /// Longest time that answers under way have once the door closes.
 const STOP: Duration = Duration::from_secs(5);
-
-/// A certificate, and its key: PEM.
-#[derive(Clone)]
-pub struct Certified {
-    /// The chain of certificates.
-    pub certificate: Vec<u8>,
-    /// The private key.
-    pub key: Vec<u8>,
-}
 
 /// A door that is open.
 #[derive(Debug)]
@@ -53,45 +41,24 @@ pub struct Door {
     stop: Option<oneshot::Sender<()>>,
     line: Runtime,
     done: oneshot::Receiver<()>,
-    /// Where questions are looked at before they are answered.
-    _plans: Threads,
-}
-
-/// Why a door does not open.
-#[derive(Debug, thiserror::Error)]
-pub enum DoorError {
-    /// The address cannot be listened on.
-    #[error(transparent)]
-    Listen(#[from] ListenError),
-    /// The certificate or its key is none.
-    #[error("the certificate or its key is not understood: {}", causes(.0))]
-    Certificate(tonic::transport::Error),
-    /// The system gives no threads.
-    #[error("no threads for questions: {0}")]
-    Threads(io::Error),
 }
 
 impl Door {
-    /// Listens, with TLS if there is a certificate. Each question is answered on `threads` of its own.
+    /// Listens, with TLS if there is a certificate.
     ///
     /// # Errors
     /// [`DoorError`].
-    pub fn open(
-        address: SocketAddr,
-        certified: Option<&Certified>,
-        threads: usize,
-        setting: Setting,
-    ) -> Result<Self, DoorError> {
-        let Listening { address, listener, runtime: line } = setting.access.listen(address)?;
-        let plans = Threads::new(threads).map_err(DoorError::Threads)?;
+    pub fn open(address: SocketAddr, certified: Option<&Certified>, desk: &Arc<Desk>) -> Result<Self, DoorError> {
+        let Listening { address, listener, runtime: line } = desk.access().listen(address)?;
         let mut server = tonic::transport::Server::builder();
         if let Some(Certified { certificate, key }) = certified {
             let tls = ServerTlsConfig::new().identity(Identity::from_pem(certificate, key));
-            server = server.tls_config(tls).map_err(DoorError::Certificate)?;
+            let wrong = |error| DoorError::Certificate { why: causes(&error) };
+            server = server.tls_config(tls).map_err(wrong)?;
         }
-        let desk = Arc::new(Desk::new(setting, threads, plans.handle().clone()));
+        let desk = Arc::clone(desk);
         let service = FlightServiceServer::with_interceptor(service::Service::new(Arc::clone(&desk)), move |request| {
-            desk.admit(request)
+            token::admit(&desk, request)
         });
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let ((stop, stopped), (over, done)) = (oneshot::channel(), oneshot::channel());
@@ -100,7 +67,7 @@ impl Door {
             drop(server.add_service(service).serve_with_incoming_shutdown(incoming, stop).await);
             let _ = over.send(());
         });
-        Ok(Self { address, stop: Some(stop), line, done, _plans: plans })
+        Ok(Self { address, stop: Some(stop), line, done })
     }
 
     /// Where it listens.
@@ -115,6 +82,22 @@ impl Door {
         drop(stop);
         line.block_on(async { drop(tokio::time::timeout(STOP, done).await) });
         line.shutdown_timeout(Duration::from_secs(1));
+    }
+}
+
+/// A refusal as the protocol has it.
+impl From<Refusal> for Status {
+    fn from(Refusal { kind, message }: Refusal) -> Self {
+        match kind {
+            Kind::Unknown => Self::unauthenticated(message),
+            Kind::Forbidden => Self::permission_denied(message),
+            Kind::Wrong => Self::invalid_argument(message),
+            Kind::Exhausted => Self::resource_exhausted(message),
+            Kind::TookLong => Self::deadline_exceeded(message),
+            Kind::Cancelled => Self::cancelled(message),
+            Kind::Unavailable => Self::unavailable(message),
+            Kind::Failed => Self::internal(message),
+        }
     }
 }
 

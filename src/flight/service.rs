@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::ipc::writer::IpcWriteOptions;
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::encode::FlightDataEncoderBuilder;
@@ -30,10 +30,12 @@ use prost::bytes::Bytes;
 use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::desk::{Desk, Token};
 use super::metadata;
+use super::token::{Token, who};
 use crate::access::Admitted;
+use crate::desk::{Desk, Of, Question};
 use crate::limits::STATEMENTS_PREPARED_MAX;
+use crate::query::{CATALOG, SCHEMA};
 
 type Flow<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 type Data = Flow<arrow_flight::FlightData>;
@@ -77,16 +79,15 @@ impl Service {
     }
 
     async fn answered(&self, who: Arc<Admitted>, text: String, values: Vec<ScalarValue>) -> Answered {
-        let rows = Arc::clone(&self.desk).answer(who, text, values).await?;
+        let rows = self.desk.answer(who, of_facts(text), values).await?;
         let schema = Arc::clone(&rows.schema);
-        let batches = rows.batches().map_err(|status| FlightError::Tonic(Box::new(status)));
+        let batches = rows.batches().map_err(|refusal| FlightError::Tonic(Box::new(refusal.into())));
         Ok(data(schema, batches))
     }
 }
 
-/// Who asks.
-fn who<T>(request: &Request<T>) -> Result<Arc<Admitted>, Status> {
-    request.extensions().get::<Arc<Admitted>>().cloned().ok_or_else(|| Status::unauthenticated("nobody asks"))
+fn of_facts(text: String) -> Question {
+    Question { text, of: Of::Facts }
 }
 
 /// Where an answer of some columns is fetched: here, with a ticket that is a command.
@@ -142,7 +143,7 @@ impl FlightSqlService for Service {
         query: CommandStatementQuery,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
-        let described = self.desk.describe(who(&request)?, &query.query).await?;
+        let described = self.desk.describe(who(&request)?, &of_facts(query.query.clone())).await?;
         let ticket = TicketStatementQuery { statement_handle: query.query.into() };
         info(&described.schema, &ticket, request)
     }
@@ -159,9 +160,10 @@ impl FlightSqlService for Service {
         request: Request<Action>,
     ) -> Result<ActionCreatePreparedStatementResult, Status> {
         let who = who(&request)?;
-        let described = self.desk.describe(Arc::clone(&who), &query.query).await?;
+        let described = self.desk.describe(Arc::clone(&who), &of_facts(query.query.clone())).await?;
         let parameters = (1..).zip(described.parameters);
-        let parameters = parameters.map(|(number, kind)| Field::new(format!("${number}"), kind, true));
+        let parameters =
+            parameters.map(|(number, kind)| Field::new(format!("${number}"), kind.unwrap_or(DataType::Utf8), true));
         let parameters = Schema::new(parameters.collect::<Vec<_>>());
         let prepared = &mut *self.prepared();
         prepared.last += 1;
@@ -207,7 +209,7 @@ impl FlightSqlService for Service {
     ) -> Result<Response<FlightInfo>, Status> {
         let who = who(&request)?;
         let (_, statement) = self.statement(&query.prepared_statement_handle, &who)?;
-        let described = self.desk.describe(who, &statement.text).await?;
+        let described = self.desk.describe(who, &of_facts(statement.text)).await?;
         info(&described.schema, &query, request)
     }
 
@@ -237,7 +239,7 @@ impl FlightSqlService for Service {
         query: CommandStatementUpdate,
         request: Request<PeekableFlightDataStream>,
     ) -> Result<i64, Status> {
-        self.desk.describe(who(&request)?, &query.query).await?;
+        self.desk.describe(who(&request)?, &of_facts(query.query.clone())).await?;
         Err(Status::permission_denied("nothing can be changed here; ask for rows"))
     }
 
@@ -251,7 +253,7 @@ impl FlightSqlService for Service {
 
     async fn do_get_catalogs(&self, query: CommandGetCatalogs, _: Request<Ticket>) -> Answered {
         let mut builder = query.into_builder();
-        builder.append(metadata::CATALOG);
+        builder.append(CATALOG);
         Ok(batch(builder.schema(), builder.build()))
     }
 
@@ -265,7 +267,7 @@ impl FlightSqlService for Service {
 
     async fn do_get_schemas(&self, query: CommandGetDbSchemas, _: Request<Ticket>) -> Answered {
         let mut builder = query.into_builder();
-        builder.append(metadata::CATALOG, metadata::SCHEMA);
+        builder.append(CATALOG, SCHEMA);
         Ok(batch(builder.schema(), builder.build()))
     }
 
@@ -281,7 +283,7 @@ impl FlightSqlService for Service {
         let tables = self.desk.tables(who(&request)?).await?;
         let mut builder = query.into_builder();
         for (schema, table, columns) in tables {
-            builder.append(metadata::CATALOG, schema, table, metadata::TABLE, &columns).map_err(Status::from)?;
+            builder.append(CATALOG, schema, table, metadata::TABLE, &columns).map_err(Status::from)?;
         }
         Ok(batch(builder.schema(), builder.build()))
     }

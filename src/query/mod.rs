@@ -16,12 +16,15 @@
 //! | `facts`, `codes`, `tables`, `prepared` | the tables |
 //! | `functions`, `calls`, `candidate`, `trace`, `files` | the functions |
 //! | `guard` | what is refused |
+//! | `catalog` | tables as tools look for them that speak to Postgres |
 //! | `queries` | what has been asked, and by whom |
 //! | `pseudonyms`, `people`, `groups` | what leaves to those who may see groups only |
 //! | `session`, `threads` | all of that in one place to ask |
 
 mod calls;
 mod candidate;
+#[cfg(feature = "postgres")]
+mod catalog;
 mod codes;
 mod columns;
 mod error;
@@ -45,10 +48,14 @@ mod tables;
 mod threads;
 mod trace;
 
+#[cfg(feature = "postgres")]
+pub use catalog::{Catalog, POSTGRES_VERSION};
 pub use error::QueryError;
 pub use guard::Folders;
 pub use pseudonyms::PseudonymKey;
 pub use queries::{Queries, Query};
-pub use session::{Answer, Description, Limits, Session};
+#[cfg(feature = "postgres")]
+pub(crate) use session::words;
+pub use session::{Answer, CATALOG, Description, Limits, SCHEMA, Session};
 pub use snapshot::{Origins, Snapshot};
 pub use threads::Threads;

@@ -6,6 +6,7 @@
 //! Invariants: every statement is looked at by [`guard`](super::guard) before it runs; all statements of a session see one snapshot.
 
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +31,7 @@ use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::sqlparser::dialect::dialect_from_str;
 use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, TokenizerError};
 use futures::StreamExt as _;
 
 use super::codes::CodeTable;
@@ -52,8 +53,10 @@ const SORT_SHARE: usize = 16;
 /// The dialect of statements.
 const DIALECT: &str = "generic";
 
-/// The catalog of all tables, in the schema `public`.
-const CATALOG: &str = "datafusion";
+/// The catalog of all tables.
+pub const CATALOG: &str = "sanma";
+/// Its schema.
+pub const SCHEMA: &str = "public";
 
 /// What a session may use.
 #[derive(Clone, Debug)]
@@ -75,13 +78,14 @@ pub struct Limits {
 pub struct Description {
     /// Columns of its answer.
     pub schema: SchemaRef,
-    /// Types of its parameters, `$1` first; texts where it does not say.
-    pub parameters: Vec<DataType>,
+    /// Types of its parameters, `$1` first; `None` where it does not say.
+    pub parameters: Vec<Option<DataType>>,
 }
 
 /// A way to ask.
+#[derive(Clone)]
 pub struct Session {
-    context: SessionContext,
+    pub(super) context: SessionContext,
     limits: Limits,
 }
 
@@ -110,18 +114,24 @@ impl Session {
     /// # Errors
     /// Files of changes or refused rows that cannot be read.
     pub fn new(snapshot: &Arc<Snapshot>, limits: Limits) -> Result<Self, QueryError> {
+        let session = Self::without_tables(limits)?;
+        session.register(snapshot)?;
+        Ok(session)
+    }
+
+    /// A session that knows DataFusion's functions only.
+    pub(super) fn without_tables(limits: Limits) -> Result<Self, QueryError> {
         let pool = TrackConsumersPool::new(FairSpillPool::new(limits.memory_bytes), CONSUMERS_NAMED);
         let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc()?;
         let mut config = SessionConfig::new().with_target_partitions(limits.threads).with_information_schema(true);
+        config = config.with_default_catalog_and_schema(CATALOG, SCHEMA);
         config.options_mut().sql_parser.dialect = DIALECT.parse()?;
         config.options_mut().execution.time_zone = Some("+00:00".to_owned());
         // What a sort keeps to merge with has to fit into what there is.
         let kept = &mut config.options_mut().execution.sort_spill_reservation_bytes;
         *kept = (*kept).min(limits.memory_bytes / SORT_SHARE);
         let context = SessionContext::new_with_config_rt(config, runtime);
-        let session = Self { context, limits };
-        session.register(snapshot)?;
-        Ok(session)
+        Ok(Self { context, limits })
     }
 
     fn register(&self, snapshot: &Arc<Snapshot>) -> Result<(), QueryError> {
@@ -192,19 +202,25 @@ impl Session {
     /// # Panics
     /// Never: the dialect is one that there is.
     pub fn statements(text: &str) -> Result<Vec<Statement>, QueryError> {
+        words(text)?;
         let dialect = dialect_from_str(DIALECT).expect("the dialect is one that there is");
-        // What is wrong with a text without words is said by the parser.
-        let tokens = Tokenizer::new(&*dialect, text).tokenize().unwrap_or_default();
-        let words = tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_)));
-        if words.clone().count() > QUERY_TOKENS_MAX {
-            return Err(QueryError::TooLong);
-        }
-        let is_sample = |token: &Token| matches!(token, Token::Word(word) if word.keyword == Keyword::TABLESAMPLE);
-        if words.clone().any(is_sample) {
-            // DataFusion would answer as if it were not there.
-            return Err(QueryError::Question(DataFusionError::NotImplemented("TABLESAMPLE is not known".to_owned())));
-        }
         Ok(DFParser::parse_sql_with_dialect(text, &*dialect).map_err(QueryError::Question)?.into())
+    }
+
+    /// The statements in a text, each as it was typed, without what ends it.
+    ///
+    /// # Errors
+    /// A text that is too long, or ends within a word.
+    pub fn split(text: &str) -> Result<Vec<String>, QueryError> {
+        let words = words(text)?;
+        let statements = words.split(|(token, _)| *token == Token::SemiColon);
+        let typed = |words: &[(Token, Range<usize>)]| {
+            let mut words = words.iter().filter(|(token, _)| !matches!(token, Token::Whitespace(_)));
+            let first = words.next()?;
+            let last = words.next_back().unwrap_or(first);
+            Some(text[first.1.start..last.1.end].to_owned())
+        };
+        Ok(statements.filter_map(typed).collect())
     }
 
     /// Adds the table `queries`: what has been asked, as a file of [`Queries`](super::Queries) says; by one caller if one is named.
@@ -230,7 +246,7 @@ impl Session {
         let planned = SpawnedTask::spawn(async move { logical(&context, statement, None, &limits).await });
         let plan = planned.await.map_err(|error| DataFusionError::External(Box::new(error)))??;
         let known = plan.get_parameter_types()?;
-        let of = |number: usize| known.get(&format!("${number}")).cloned().flatten().unwrap_or(DataType::Utf8);
+        let of = |number: usize| known.get(&format!("${number}")).cloned().flatten();
         let parameters = (1..=known.len()).map(of).collect();
         Ok(Description { schema: plain(plan.schema().as_arrow()), parameters })
     }
@@ -297,7 +313,7 @@ impl Session {
     #[must_use]
     pub fn words(&self) -> Vec<String> {
         let state = self.context.state();
-        let tables = self.context.catalog(CATALOG).and_then(|catalog| catalog.schema("public"));
+        let tables = self.context.catalog(CATALOG).and_then(|catalog| catalog.schema(SCHEMA));
         let tables = tables.map_or_else(Vec::new, |schema| schema.table_names());
         let functions = state.scalar_functions().keys().chain(state.aggregate_functions().keys());
         let functions = functions.chain(state.window_functions().keys()).chain(state.table_functions().keys());
@@ -306,6 +322,37 @@ impl Session {
         words.dedup();
         words
     }
+}
+
+/// The words and signs of a text, and which bytes of it they are.
+///
+/// # Errors
+/// A text that has too many, ends within a word, or wants a sample of a table, which DataFusion would answer as if nothing were said.
+pub(crate) fn words(text: &str) -> Result<Vec<(Token, Range<usize>)>, QueryError> {
+    let dialect = dialect_from_str(DIALECT).expect("the dialect is one that there is");
+    let wrong = |error: TokenizerError| QueryError::Question(DataFusionError::SQL(Box::new(error.into()), None));
+    let tokens = Tokenizer::new(&*dialect, text).tokenize_with_location().map_err(wrong)?;
+    let words = tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_)));
+    if words.clone().count() > QUERY_TOKENS_MAX {
+        return Err(QueryError::TooLong);
+    }
+    if words.clone().any(|token| matches!(&token.token, Token::Word(word) if word.keyword == Keyword::TABLESAMPLE)) {
+        return Err(QueryError::Question(DataFusionError::NotImplemented("TABLESAMPLE is not known".to_owned())));
+    }
+    // Places are told in lines and characters of lines, in the order of the text.
+    let (mut place, mut bytes) = (Location::new(1, 1), text.char_indices());
+    let mut byte_of = |wanted: Location| {
+        while place < wanted {
+            match bytes.next() {
+                Some((_, '\n')) => place = Location::new(place.line + 1, 1),
+                Some(_) => place.column += 1,
+                None => break,
+            }
+        }
+        bytes.offset()
+    };
+    let ranged = |TokenWithSpan { token, span }| (token, byte_of(span.start)..byte_of(span.end));
+    Ok(tokens.into_iter().map(ranged).collect())
 }
 
 /// The plan of a statement, which has been looked at.
@@ -318,6 +365,11 @@ async fn logical(
     let asked = QueryError::of_question;
     let mut plan = context.state().statement_to_plan(statement).await.map_err(asked)?;
     if let Some(values) = values.filter(|values| !values.is_empty()) {
+        let (given, wanted) = (values.len(), plan.get_parameter_types()?.len());
+        if given > wanted {
+            let why = format!("{given} values are given for {wanted} parameters");
+            return Err(QueryError::Question(DataFusionError::Plan(why)));
+        }
         plan = plan.with_param_values(values).map_err(asked)?;
     }
     let plan = guard::checked(plan, &limits.files)?;

@@ -1,0 +1,411 @@
+//! What a statement is: a question about facts, one about the catalog, or a word between a client and the door.
+//!
+//! The one idea: clients of Postgres say much on their own before their users say anything. What sets up a connection is agreed to
+//! where it changes nothing here, and refused where it would mean something that does not happen.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    CopyLegacyCsvOption, CopyLegacyOption, CopyOption, CopySource, CopyTarget, Expr, Ident, ObjectName, Set, Statement,
+    Value, visit_relations,
+};
+use datafusion::sql::sqlparser::tokenizer::Token;
+use pgwire::api::results::{CopyCsvOptions, CopyTextOptions};
+use pgwire::error::PgWireResult;
+
+use super::rows::Form;
+use super::said;
+use crate::desk::{Of, Question, Refusal};
+use crate::query::{Catalog, POSTGRES_VERSION, Session, words};
+
+/// What a statement wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Act {
+    /// Rows.
+    Answer(Question),
+    /// Rows as a file.
+    Copy(Question, Form),
+    /// The value of a setting.
+    Show {
+        /// The setting.
+        name: String,
+        /// Its value.
+        value: String,
+    },
+    /// Begin of a transaction.
+    Begin,
+    /// End of a transaction, in these words.
+    End(&'static str),
+    /// Back to a place within a transaction, before what failed in it.
+    Back,
+    /// Nothing: to be agreed to in these words.
+    Agree(&'static str),
+}
+
+/// Settings that clients make for themselves, and that mean nothing where nothing is changed.
+const AGREED: [&str; 19] = [
+    "application_name",
+    "bytea_output",
+    "client_encoding",
+    "client_min_messages",
+    "datestyle",
+    "default_transaction_isolation",
+    "default_transaction_read_only",
+    "extra_float_digits",
+    "idle_in_transaction_session_timeout",
+    "intervalstyle",
+    "jit",
+    "lock_timeout",
+    "names",
+    "quote_all_identifiers",
+    "row_security",
+    "search_path",
+    "standard_conforming_strings",
+    "statement_timeout",
+    "transaction_read_only",
+];
+/// Settings that clients ask for, and their values.
+const SHOWN: [(&str, &str); 15] = [
+    ("application_name", ""),
+    ("client_encoding", "UTF8"),
+    ("datestyle", "ISO, YMD"),
+    ("default_transaction_read_only", "on"),
+    ("integer_datetimes", "on"),
+    ("intervalstyle", "postgres"),
+    ("is_superuser", "off"),
+    ("max_identifier_length", "63"),
+    ("search_path", "public"),
+    ("server_encoding", "UTF8"),
+    ("server_version", POSTGRES_VERSION),
+    ("standard_conforming_strings", "on"),
+    ("timezone", "UTC"),
+    ("transaction_isolation", "read committed"),
+    ("transaction_read_only", "on"),
+];
+/// Names of the one time zone that instants are told in.
+const UTC: [&str; 6] = ["utc", "etc/utc", "z", "gmt", "0", "default"];
+/// Functions without tables that are asked of the catalog; besides them all whose names begin with `pg_` or `has_`.
+const OF_CATALOG: [&str; 9] = [
+    "pg_catalog",
+    "version",
+    "current_database",
+    "current_catalog",
+    "current_schema",
+    "current_schemas",
+    "current_user",
+    "session_user",
+    "format_type",
+];
+
+/// What the statements of a text want, in their order. Wants a stack for what nests.
+///
+/// # Errors
+/// A text that is too long; a setting that cannot be made.
+pub(super) fn acts(text: &str) -> PgWireResult<Vec<Act>> {
+    Session::split(text).map_err(Refusal::from)?.into_iter().map(act).collect()
+}
+
+fn act(text: String) -> PgWireResult<Act> {
+    let of_facts = |text| Ok(Act::Answer(Question { text, of: Of::Facts }));
+    // What Postgres would not understand may be DataFusion's; it is recorded and refused if it is nobody's.
+    let Ok(statement) = Catalog::statement(&text) else { return of_facts(text) };
+    Ok(match statement {
+        Statement::StartTransaction { .. } => Act::Begin,
+        Statement::Commit { .. } => Act::End("COMMIT"),
+        Statement::Rollback { savepoint: None, .. } => Act::End("ROLLBACK"),
+        Statement::Rollback { .. } => Act::Back,
+        Statement::Savepoint { .. } => Act::Agree("SAVEPOINT"),
+        Statement::ReleaseSavepoint { .. } => Act::Agree("RELEASE"),
+        Statement::Discard { .. } => Act::Agree("DISCARD ALL"),
+        Statement::Deallocate { .. } => Act::Agree("DEALLOCATE"),
+        Statement::Reset(_) => Act::Agree("RESET"),
+        Statement::Set(set) if !is_of_facts(&set) => {
+            agree(&set)?;
+            Act::Agree("SET")
+        }
+        Statement::ShowVariable { variable } => match shown(&variable) {
+            Some((name, value)) => Act::Show { name, value: value.to_owned() },
+            None => return of_facts(text),
+        },
+        Statement::Copy { source, to: true, target: CopyTarget::Stdout, options, legacy_options, .. } => {
+            let question = match source {
+                CopySource::Query(_) => between_brackets(&text)?,
+                CopySource::Table { table_name, columns } => selected(&table_name, &columns),
+            };
+            Act::Copy(Question { text: question, of: Of::Facts }, form(options, legacy_options)?)
+        }
+        statement => {
+            let of = if is_of_catalog(&statement, &text)? { Of::Catalog } else { Of::Facts };
+            Act::Answer(Question { text, of })
+        }
+    })
+}
+
+/// Whether a setting is one of the engine's.
+fn is_of_facts(set: &Set) -> bool {
+    matches!(set, Set::SingleAssignment { variable, .. } if variable.to_string().starts_with("datafusion."))
+}
+
+fn agree(set: &Set) -> PgWireResult<()> {
+    let is_utc = |value: &Expr| {
+        let value = match value {
+            Expr::Value(value) => match &value.value {
+                Value::SingleQuotedString(text) => text.to_lowercase(),
+                other => other.to_string().to_lowercase(),
+            },
+            other => other.to_string().to_lowercase(),
+        };
+        UTC.contains(&value.as_str())
+    };
+    let zone = |is_utc: bool| {
+        let no = || said("ERROR", "22023", "instants are told in UTC here; AT TIME ZONE tells one in another zone");
+        if is_utc { Ok(()) } else { Err(no()) }
+    };
+    match set {
+        Set::SingleAssignment { variable, values, .. } => {
+            let name = variable.to_string().to_lowercase();
+            match name.as_str() {
+                "timezone" => zone(values.iter().all(is_utc)),
+                name if AGREED.contains(&name) => Ok(()),
+                name => Err(said("ERROR", "42704", format!("{name} cannot be set here"))),
+            }
+        }
+        Set::SetTimeZone { value, .. } => zone(is_utc(value)),
+        Set::SetTransaction { .. } | Set::SetNames { .. } | Set::SetNamesDefault {} => Ok(()),
+        other => Err(said("ERROR", "42704", format!("{other} cannot be set here"))),
+    }
+}
+
+/// A setting that is asked for, and its value.
+fn shown(variable: &[Ident]) -> Option<(String, &'static str)> {
+    let said = variable.iter().map(|word| word.value.to_lowercase()).collect::<Vec<_>>().join(" ");
+    let name = match said.as_str() {
+        "transaction isolation level" => "transaction_isolation",
+        "time zone" => "timezone",
+        name => name,
+    };
+    let (name, value) = SHOWN.iter().find(|(known, _)| *known == name)?;
+    Some(((*name).to_owned(), value))
+}
+
+/// Whether a statement asks what tables there are, rather than what is in them.
+fn is_of_catalog(statement: &Statement, text: &str) -> PgWireResult<bool> {
+    let (mut any, mut of_catalog) = (false, false);
+    let _ = visit_relations(statement, |name: &ObjectName| {
+        any = true;
+        of_catalog |= name.0.iter().filter_map(|part| part.as_ident()).any(|part| {
+            let part = part.value.to_lowercase();
+            part.starts_with("pg_") || part == "information_schema"
+        });
+        ControlFlow::<()>::Continue(())
+    });
+    if any {
+        return Ok(of_catalog);
+    }
+    let words = words(text).map_err(Refusal::from)?;
+    Ok(words.iter().any(|(token, _)| match token {
+        Token::Word(word) => {
+            let word = word.value.to_lowercase();
+            OF_CATALOG.contains(&word.as_str()) || word.starts_with("pg_") || word.starts_with("has_")
+        }
+        _ => false,
+    }))
+}
+
+/// The question that stands between the first bracket and the one that closes it.
+fn between_brackets(text: &str) -> PgWireResult<String> {
+    let (mut depth, mut begin, mut end) = (0_usize, 0, text.len());
+    for (token, bytes) in words(text).map_err(Refusal::from)? {
+        match token {
+            Token::LParen => {
+                depth += 1;
+                if depth == 1 {
+                    begin = bytes.end;
+                }
+            }
+            Token::RParen if depth == 1 => {
+                end = bytes.start;
+                break;
+            }
+            Token::RParen => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    Ok(text[begin..end].trim().to_owned())
+}
+
+fn selected(table: &ObjectName, columns: &[Ident]) -> String {
+    let columns: Vec<String> = columns.iter().map(ToString::to_string).collect();
+    let columns = if columns.is_empty() { "*".to_owned() } else { columns.join(", ") };
+    format!("SELECT {columns} FROM {table}")
+}
+
+/// How `COPY` is to give rows.
+fn form(options: Vec<CopyOption>, legacy_options: Vec<CopyLegacyOption>) -> PgWireResult<Form> {
+    let unknown = |option: String| said("ERROR", "0A000", format!("COPY TO STDOUT knows no {option}"));
+    let (mut format, mut header) = ("text".to_owned(), false);
+    let (mut delimiter, mut null, mut quote, mut escape) = (None, None, None, None);
+    for option in options {
+        match option {
+            CopyOption::Format(name) => format = name.value.to_lowercase(),
+            CopyOption::Delimiter(sign) => delimiter = Some(sign),
+            CopyOption::Null(text) => null = Some(text),
+            CopyOption::Header(is_wanted) => header = is_wanted,
+            CopyOption::Quote(sign) => quote = Some(sign),
+            CopyOption::Escape(sign) => escape = Some(sign),
+            other => return Err(unknown(other.to_string())),
+        }
+    }
+    // As they were written before there were options in brackets, and as psql's users still write them.
+    for option in legacy_options {
+        match option {
+            CopyLegacyOption::Binary => "binary".clone_into(&mut format),
+            CopyLegacyOption::Delimiter(sign) => delimiter = Some(sign),
+            CopyLegacyOption::Null(text) => null = Some(text),
+            CopyLegacyOption::Header => header = true,
+            CopyLegacyOption::Csv(of_csv) => {
+                "csv".clone_into(&mut format);
+                for option in of_csv {
+                    match option {
+                        CopyLegacyCsvOption::Header => header = true,
+                        CopyLegacyCsvOption::Quote(sign) => quote = Some(sign),
+                        CopyLegacyCsvOption::Escape(sign) => escape = Some(sign),
+                        other => return Err(unknown(other.to_string())),
+                    }
+                }
+            }
+            other => return Err(unknown(other.to_string())),
+        }
+    }
+    if let Some(sign) = [delimiter, quote, escape].into_iter().flatten().find(|sign| matches!(sign, '\n' | '\r')) {
+        return Err(unknown(format!("{sign:?} between values")));
+    }
+    match format.as_str() {
+        "binary" => Ok(Form::Binary),
+        "text" if !header => {
+            let mut options = CopyTextOptions::default();
+            set(&mut options.delimiter, delimiter);
+            set(&mut options.null_string, null);
+            Ok(Form::Text(options))
+        }
+        "csv" => {
+            let mut options = CopyCsvOptions::default();
+            set(&mut options.delimiter, delimiter);
+            set(&mut options.null_string, null);
+            set(&mut options.quote, quote);
+            // A sign that escapes is the quote itself if nothing is said of it.
+            set(&mut options.escape, escape.or(quote));
+            Ok(Form::Csv { options, header })
+        }
+        "text" => Err(unknown("header of lines of text; FORMAT csv has one".to_owned())),
+        other => Err(unknown(format!("format {other}"))),
+    }
+}
+
+fn set<T: for<'a> From<&'a str>>(option: &mut T, value: Option<impl ToString>) {
+    if let Some(value) = value {
+        *option = T::from(&value.to_string());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(text: &str) -> Vec<Act> {
+        acts(text).expect(text)
+    }
+
+    fn question(text: &str, of: Of) -> Act {
+        Act::Answer(Question { text: text.to_owned(), of })
+    }
+
+    #[test]
+    fn statements_stay_as_they_were_typed() {
+        let text = "select  1 ;; -- one; two\n SELECT '三;''码' != $$;$$ /* ; */ ;\n\tSELECT \"a;b\"\r\nFROM x;";
+        let typed = ["select  1", "SELECT '三;''码' != $$;$$", "SELECT \"a;b\"\r\nFROM x"];
+        assert_eq!(Session::split(text).expect("words"), typed);
+        assert_eq!(wanted(text), typed.map(|text| question(text, Of::Facts)));
+        assert!(Session::split("SELECT 'open").is_err());
+        assert!(wanted(" ;\n-- nothing").is_empty());
+    }
+
+    #[test]
+    fn what_there_is_is_asked_of_the_catalog_and_all_else_of_facts() {
+        for of_catalog in [
+            "SELECT relname FROM pg_class",
+            "SELECT c.relname FROM pg_catalog.pg_class AS c WHERE EXISTS (SELECT 1 FROM codes)",
+            "SELECT * FROM INFORMATION_SCHEMA.tables",
+            "SELECT current_schema(), pg_backend_pid()",
+            "select pg_catalog.version()",
+        ] {
+            assert_eq!(wanted(of_catalog), [question(of_catalog, Of::Catalog)], "{of_catalog}");
+        }
+        for of_facts in [
+            "SELECT count(*) AS pg_class FROM codes",
+            "SELECT region_name('330500')",
+            "SELECT * FROM codes WHERE person = 'pg_class'",
+            "DELETE FROM codes",
+            "SELECT person FORM codes",
+            "SET datafusion.execution.time_zone = '+08:00'",
+            "SHOW datafusion.execution.time_zone",
+            "DECLARE c CURSOR FOR SELECT 1",
+        ] {
+            assert_eq!(wanted(of_facts), [question(of_facts, Of::Facts)], "{of_facts}");
+        }
+    }
+
+    #[test]
+    fn words_between_a_client_and_the_door_are_agreed_to_or_refused() {
+        let agreed = "BEGIN; START TRANSACTION READ ONLY; SET search_path TO public; SET SESSION TIME ZONE 'utc'; SAVEPOINT a; ROLLBACK TO SAVEPOINT a; RELEASE a; \
+                      COMMIT; ROLLBACK; DISCARD ALL";
+        assert_eq!(
+            wanted(agreed),
+            [
+                Act::Begin,
+                Act::Begin,
+                Act::Agree("SET"),
+                Act::Agree("SET"),
+                Act::Agree("SAVEPOINT"),
+                Act::Back,
+                Act::Agree("RELEASE"),
+                Act::End("COMMIT"),
+                Act::End("ROLLBACK"),
+                Act::Agree("DISCARD ALL")
+            ]
+        );
+        let isolation = Act::Show { name: "transaction_isolation".to_owned(), value: "read committed".to_owned() };
+        assert_eq!(wanted("SHOW TRANSACTION ISOLATION LEVEL"), [isolation]);
+        for refused in
+            ["SET ROLE operator", "SET TimeZone TO 'Asia/Shanghai'", "SET work_mem = 1", "SET SESSION AUTHORIZATION a"]
+        {
+            assert!(acts(refused).is_err(), "{refused}");
+        }
+    }
+
+    #[test]
+    fn copy_gives_the_rows_of_a_question_in_a_form() {
+        let inner = "SELECT (1), ')' FROM codes";
+        let asked = || Question { text: inner.to_owned(), of: Of::Facts };
+        let csv = |header| Form::Csv { options: CopyCsvOptions::default(), header };
+        for (how, form) in [
+            ("", Form::Text(CopyTextOptions::default())),
+            ("(FORMAT binary)", Form::Binary),
+            ("WITH BINARY", Form::Binary),
+            ("WITH (FORMAT csv, HEADER true)", csv(true)),
+            ("CSV HEADER", csv(true)),
+            ("csv", csv(false)),
+        ] {
+            let text = format!("COPY ( {inner} ) TO STDOUT {how}");
+            assert_eq!(wanted(&text), [Act::Copy(asked(), form)], "{text}");
+        }
+        let whole = Question { text: "SELECT person, colour FROM codes".to_owned(), of: Of::Facts };
+        assert_eq!(
+            wanted("COPY codes (person, colour) TO STDOUT"),
+            [Act::Copy(whole, Form::Text(CopyTextOptions::default()))]
+        );
+        for refused in ["(FORMAT json)", "(HEADER)", "(DELIMITER E'\\n')", "(FORMAT csv, FORCE_QUOTE (person))"] {
+            assert!(acts(&format!("COPY codes TO STDOUT {refused}")).is_err(), "{refused}");
+        }
+    }
+}
