@@ -120,12 +120,12 @@ pub const QUERY_ZONE_ROWS: usize = if cfg!(test) { 1 << 8 } else { 1 << 16 };
 pub const QUERY_INDEX_SHARE: usize = 16;
 /// Most connections that a door of questions keeps.
 pub const LINES_MAX: usize = 1 << 10;
-/// Most rows of a portion, however many a client of Postgres's protocol wants at once: a portion is held in memory.
-pub const ROWS_AT_ONCE_MAX: i32 = 1 << 13;
 /// Most statements that are prepared at a door; beyond that the oldest is forgotten.
 pub const STATEMENTS_PREPARED_MAX: usize = 1 << 10;
 /// Most batches of an answer that are ready before anybody has taken them.
 pub const QUERY_BATCHES_PENDING_MAX: usize = 2;
+/// Longest text of statements, in bytes.
+pub const QUERY_BYTES_MAX: usize = 1 << 20;
 /// Most words and signs of the statements in a text: a plan is made by calls within calls, and each is some kB of stack.
 pub const QUERY_TOKENS_MAX: usize = 10_000;
 /// Stack of a thread that plans and answers queries, in bytes; only what is used of it is memory.

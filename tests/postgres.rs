@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use tokio_postgres::error::SqlState;
+use tokio_postgres::types::Type;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use crate::flight::{Door, settings, shipped};
@@ -157,7 +158,17 @@ fn every_table_goes_in_every_form() {
             assert!(bytes.starts_with(b"PGCOPY\n\xff\r\n\0") && bytes.ends_with(&[0xff, 0xff]), "{table}: {bytes:?}");
             assert_eq!(copied(&client, &question, "").await.split(|byte| *byte == b'\n').count(), texts.len() + 1);
         }
-        assert_eq!(copied(&client, "SELECT 1 AS \"a,b\", NULL AS c", "CSV HEADER").await, b"\"a,b\",c\n1,\n");
+        let texts = copied(&client, "SELECT 1 AS \"a,b\", NULL AS c, '' AS d", "CSV HEADER").await;
+        assert_eq!(texts, b"\"a,b\",c,d\n1,,\"\"\n");
+        // No value is none in every type, and what the protocol has no type for goes as one that it has.
+        let odd = "SELECT CASE WHEN value = 2 THEN interval '1 day' END, arrow_cast(-3, 'Int8'), \
+                   arrow_cast(count(*) OVER (), 'Float16') FROM generate_series(1, 2) ORDER BY value";
+        assert_eq!(lines(&client, odd).await, ["null,-3,2.0", "1 day,-3,2.0"]);
+        let rows = client.query(&odd.replace("interval '1 day'", "1"), &[]).await.expect("rows");
+        assert_eq!(
+            (rows[0].get::<_, Option<i64>>(0), rows[1].get::<_, i16>(1), rows[1].get::<_, f32>(2)),
+            (None, -3, 2.0)
+        );
         let nothing = copied(&client, "SELECT person FROM codes WHERE false", "(FORMAT binary)").await;
         assert_eq!(nothing, b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\xff\xff");
         assert_eq!(refusal(&client, "COPY codes TO STDOUT (FORMAT csv, FORCE_QUOTE (person))").await.0, "0A000");
@@ -183,11 +194,28 @@ fn values_are_given_apart_from_statements_and_transactions_are_agreed_to() {
         let transaction = client.transaction().await.expect("begun");
         let portal = transaction.bind("SELECT value FROM generate_series(1, 5)", &[]).await.expect("bound");
         let mut portions = Vec::new();
-        for most in [2, 2, 0] {
+        for most in [2, 2, -1] {
             portions.push(transaction.query_portal(&portal, most).await.expect("rows").len());
         }
         transaction.commit().await.expect("ended");
         assert_eq!(portions, [2, 2, 1]);
+        // What is left of an answer ends with its transaction, and so does its turn.
+        let transaction = client.transaction().await.expect("begun");
+        let portal = transaction.bind("SELECT value FROM generate_series(1, 1000000000)", &[]).await.expect("bound");
+        assert_eq!(transaction.query_portal(&portal, 20_000).await.expect("rows").len(), 20_000);
+        transaction.commit().await.expect("ended");
+        assert_eq!(lines(&client, "SELECT 1").await, ["1"]);
+        // A value is of the type that is given, and so is what comes of it.
+        let typed = client.prepare_typed("SELECT coalesce($1, 1)", &[Type::FLOAT8]).await.expect("prepared");
+        let row = client.query_one(&typed, &[&2.5_f64]).await.expect("a row");
+        assert_eq!((row.get::<_, f64>(0),), (2.5,));
+        let typed = client.prepare_typed("SELECT $1, $2 + 1", &[Type::INT2, Type::FLOAT8]).await.expect("prepared");
+        let row = client.query_one(&typed, &[&7_i16, &2.5_f64]).await.expect("a row");
+        assert_eq!((row.get::<_, i16>(0), row.get::<_, f64>(1)), (7, 3.5));
+        let any = "SELECT count(*) FROM codes WHERE colour = ANY($1)";
+        let typed = client.prepare_typed(any, &[Type::TEXT_ARRAY]).await.expect("prepared");
+        let people: i64 = client.query_one(&typed, &[&vec!["red", "green"]]).await.expect("a row").get(0);
+        assert_eq!(people, 973 + 3157);
         let since = "SELECT count(*) FROM declarations WHERE declared_at >= $1";
         let all: i64 = client.query_one(since, &[&SystemTime::UNIX_EPOCH]).await.expect("a row").get(0);
         let none: i64 = client
@@ -205,19 +233,24 @@ fn values_are_given_apart_from_statements_and_transactions_are_agreed_to() {
         let after = transaction.simple_query("SELECT 1").await.expect_err("failed before");
         assert_eq!(after.code(), Some(&SqlState::IN_FAILED_SQL_TRANSACTION));
         transaction.rollback().await.expect("ended");
-        assert_eq!(lines(&client, "SELECT 1").await, ["1"]);
+        assert_eq!(lines(&client, "BEGIN; SAVEPOINT a; SELECT 1").await, ["1"]);
+        refusal(&client, "SELECT nothing FROM codes").await;
+        assert_eq!(lines(&client, "ROLLBACK TO a; RELEASE a; SELECT 2; COMMIT").await, ["2"]);
+        assert_eq!(refusal(&client, "ROLLBACK TO a").await.0, "25P01");
         for (paints, code) in [
             ("DELETE FROM codes", "42501"),
             ("INSERT INTO codes (person, colour) VALUES ('x', 'green')", "42501"),
             ("CREATE TABLE t AS SELECT 1", "42501"),
             ("COPY (SELECT 1) TO '/tmp/x.csv'", "42501"),
             ("SELECT person FORM codes", "42601"),
+            ("SELECT 'open", "42601"),
+            ("COPY codes TO STDOUT (FORMAT json)", "0A000"),
         ] {
             assert_eq!(refusal(&client, paints).await.0, code, "{paints}");
         }
     });
     let refused = door.recorded().iter().filter(|line| line["error"].is_string()).count();
-    assert_eq!(refused, 6);
+    assert_eq!(refused, 10);
     door.stop();
 }
 
@@ -240,7 +273,7 @@ fn each_role_sees_what_it_is_for_through_this_door() {
         assert_eq!(code, "42501");
         // What tables there are is no secret.
         assert_eq!(lines(&analyst, "SELECT relname FROM pg_class WHERE relname = 'codes'").await, ["codes"]);
-        for (token, code) in [("feed-token", "28P01"), ("app-token", "28P01"), ("nobody's", "28P01")] {
+        for (token, code) in [("feed-token", "42501"), ("app-token", "42501"), ("nobody's", "28P01")] {
             let error = client(&door, token).await.expect_err("not let in");
             assert_eq!(error.code().map(SqlState::code), Some(code), "{token}: {error:?}");
         }
@@ -346,5 +379,30 @@ fn nobody_gets_in_in_plain_text_where_there_is_a_certificate() {
     line.read_exact(&mut said).expect("told");
     assert_eq!(&said, b"S");
     drop(line);
+    door.stop();
+}
+
+#[test]
+fn who_is_not_let_in_is_let_go() {
+    let kept = empty_dir();
+    let folder = kept.path();
+    let config = settings(folder);
+    let more = [&ANYWHERE[..], &["--config", config.to_str().expect("text")]].concat();
+    let door = Door::open(&folder.join("desk"), &shipped(), &more);
+    let mut line = TcpStream::connect(&door.postgres).expect("a door");
+    let message = |kind: &[u8], body: &[u8]| {
+        let length = u32::try_from(body.len() + 4).expect("short").to_be_bytes();
+        [kind, &length, body].concat()
+    };
+    line.write_all(&message(b"", b"\0\x03\0\0user\0anybody\0\0")).expect("sent");
+    let mut said = [0; 9];
+    line.read_exact(&mut said).expect("told");
+    assert_eq!(said, *b"R\0\0\0\x08\0\0\0\x03", "a password is asked for");
+    line.write_all(&message(b"p", b"wrong\0")).expect("sent");
+    let mut told = Vec::new();
+    line.read_to_end(&mut told).expect("the line ends");
+    let told = String::from_utf8_lossy(&told);
+    assert!(told.starts_with('E') && told.contains("28P01") && told.contains("FATAL"), "{told}");
+    assert!(door.recorded().is_empty());
     door.stop();
 }

@@ -14,16 +14,17 @@ mod refusal;
 
 use std::io;
 use std::num::NonZeroUsize;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement;
-use futures::{Stream, StreamExt as _, stream};
+use futures::{FutureExt as _, Stream, StreamExt as _, stream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Sleep;
@@ -105,9 +106,11 @@ pub enum Of {
 pub struct Desk {
     setting: Setting,
     turns: Arc<Semaphore>,
+    /// Turns of those who ask what a statement would give.
+    looks: Semaphore,
     /// Threads of each question.
     threads: usize,
-    /// Where questions are looked at before they are answered.
+    /// Where sessions are opened and words are read, beside the doors' lines.
     plans: Threads,
     /// Made when a tool first looks into it, and kept: numbers of tables are of one catalog.
     #[cfg(feature = "postgres")]
@@ -115,16 +118,17 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// A desk. Questions are looked at on so many threads, and each is answered on so many of its own.
+    /// A desk. Each question is answered on so many threads of its own.
     ///
     /// # Errors
     /// The system gives no threads.
     pub fn new(setting: Setting, threads: usize) -> io::Result<Self> {
         let turns = Arc::new(Semaphore::new(setting.at_once));
-        let plans = Threads::new(threads)?;
+        let (looks, plans) = (Semaphore::new(setting.at_once), Threads::new(1)?);
         Ok(Self {
             setting,
             turns,
+            looks,
             threads,
             plans,
             #[cfg(feature = "postgres")]
@@ -196,7 +200,7 @@ impl Desk {
         }
     }
 
-    /// What a statement would give.
+    /// What a statement would give; with values of `given` types, if who asks says of what types values will be.
     ///
     /// # Errors
     /// What the question is wrong in.
@@ -204,23 +208,41 @@ impl Desk {
         self: &Arc<Self>,
         who: Arc<Admitted>,
         question: &Question,
+        given: Option<Vec<Option<DataType>>>,
     ) -> Result<Description, Refusal> {
-        let described = self.described(Arc::clone(&who), question.clone()).await;
+        let described = self.described(Arc::clone(&who), question.clone(), given).await;
         if let Err(why) = &described {
-            // What was asked is recorded also where nothing comes of it.
-            self.under_way(who, &question.text).await?.ended = Some(why.message.clone());
+            self.refused(who, &question.text, &why.message).await?;
         }
         described
     }
 
-    async fn described(&self, who: Arc<Admitted>, question: Question) -> Result<Description, Refusal> {
+    async fn described(
+        &self,
+        who: Arc<Admitted>,
+        question: Question,
+        given: Option<Vec<Option<DataType>>>,
+    ) -> Result<Description, Refusal> {
+        let turn = self.looks.acquire().await;
+        let _turn = turn.map_err(|_| Refusal::new(Kind::Unavailable, "the door closes"))?;
         let mut limit = self.limit();
         let (session, statement) = self.asked(who, question).await?;
-        let described = Ending(self.plans.handle().spawn(async move { session.describe(statement).await }));
+        // What takes long to plan keeps nobody waiting but who asks.
+        let threads = threads(1)?;
+        let described = Ending(threads.handle().spawn(async move { session.describe(statement, given).await }));
         tokio::select! {
             described = described => Ok(described??),
             () = over(&mut limit) => Err(self.took_long()),
         }
+    }
+
+    /// Records what was asked, where nothing comes of it.
+    ///
+    /// # Errors
+    /// It cannot be recorded.
+    pub(crate) async fn refused(self: &Arc<Self>, who: Arc<Admitted>, text: &str, why: &str) -> Result<(), Refusal> {
+        self.under_way(who, text).await?.ended = Some(why.to_owned());
+        Ok(())
     }
 
     /// Records that something is asked.
@@ -229,7 +251,7 @@ impl Desk {
         let asked = move || {
             let Setting { queries, now, .. } = &desk.setting;
             let query = queries.asked(now(), who.name.as_deref(), who.role.name(), &text)?;
-            Ok::<_, QueryError>(UnderWay { desk, query, rows: 0, ended: Some("ended by who asked".to_owned()) })
+            Ok::<_, QueryError>(UnderWay { desk, query, rows: 0, ended: Some(ENDED_BY_WHO_ASKED.to_owned()) })
         };
         Ok(self.apart(asked).await??)
     }
@@ -242,7 +264,8 @@ impl Desk {
         Ok(self.session(who).await?.tables().await?)
     }
 
-    /// Answers a statement. Dropping the answer ends the query; so does its time, whether anybody takes the rows or not.
+    /// Answers a statement, on the door's own threads, so that its time is seen to end. Dropping the answer ends the query; so does its
+    /// time, whether anybody takes the rows or not.
     ///
     /// # Errors
     /// What the question is wrong in; what cannot be recorded is not answered.
@@ -261,10 +284,10 @@ impl Desk {
             begun.inspect_err(|why| under_way.ended = Some(why.message.clone()))?;
         let Answer { schema, batches } = answer.plain();
         let (sender, receiver) = mpsc::channel(1);
-        let failure = Arc::new(OnceLock::new());
+        let ended = Arc::new(OnceLock::new());
         let giving = Giving { batches, limit, under_way, is_analyst, _turn: turn, _threads: threads };
-        self.plans.handle().spawn(giving.give(sender, Arc::clone(&failure)));
-        Ok(Rows { schema, receiver, failure })
+        tokio::spawn(giving.give(sender, Arc::clone(&ended)));
+        Ok(Rows { schema, receiver, ended })
     }
 
     async fn begin(&self, who: Arc<Admitted>, question: Question, values: Vec<ScalarValue>) -> Result<Begun, Refusal> {
@@ -272,8 +295,7 @@ impl Desk {
         let turn = turn.map_err(|_| Refusal::new(Kind::Unavailable, "the door closes"))?;
         let mut limit = self.limit();
         let (session, statement) = self.asked(who, question).await?;
-        let threads = Threads::new(self.threads);
-        let threads = threads.map_err(|error| Refusal::new(Kind::Unavailable, error.to_string()))?;
+        let threads = threads(self.threads)?;
         let asked = Ending(threads.handle().spawn(async move { session.ask_with(statement, values).await }));
         let answer = tokio::select! {
             begun = asked => begun??,
@@ -320,6 +342,11 @@ fn statement(text: &str) -> Result<Statement, Refusal> {
     }
 }
 
+/// Threads of a question.
+fn threads(count: usize) -> Result<Threads, Refusal> {
+    Threads::new(count).map_err(|error| Refusal::new(Kind::Unavailable, error.to_string()))
+}
+
 /// When a time is over, if ever.
 type Limit = Option<Pin<Box<Sleep>>>;
 
@@ -347,6 +374,11 @@ impl<T> Drop for Ending<T> {
         self.0.abort();
     }
 }
+
+/// How a question ends that nobody waits for.
+const ENDED_BY_WHO_ASKED: &str = "ended by who asked";
+/// How a question ends that the engine itself fails at.
+const BROKE_OFF: &str = "the answer broke off; this is a fault of the server";
 
 /// An answer that has begun.
 struct Begun {
@@ -384,19 +416,21 @@ struct Giving {
 }
 
 impl Giving {
-    /// Hands rows on until they end, their time is over or nobody takes them. Why they end early is said before `sender` is dropped.
-    async fn give(mut self, sender: mpsc::Sender<RecordBatch>, failure: Arc<OnceLock<Refusal>>) {
+    /// Hands rows on until they end, their time is over or nobody takes them. How they end is said before `sender` is dropped.
+    async fn give(mut self, sender: mpsc::Sender<RecordBatch>, said: Arc<OnceLock<Result<(), Refusal>>>) {
+        self.under_way.ended = Some(BROKE_OFF.to_owned());
+        let all = Self::all(&mut self.batches, &mut self.under_way.rows, self.is_analyst, &sender);
         let ended = tokio::select! {
-            ended = Self::all(&mut self.batches, &mut self.under_way.rows, self.is_analyst, &sender) => ended,
+            ended = AssertUnwindSafe(all).catch_unwind() => {
+                ended.unwrap_or_else(|_| Err(Refusal::new(Kind::Failed, BROKE_OFF)))
+            }
             () = over(&mut self.limit) => Err(self.under_way.desk.took_long()),
-            () = sender.closed() => return,
+            () = sender.closed() => Err(Refusal::new(Kind::Cancelled, ENDED_BY_WHO_ASKED)),
         };
         self.under_way.ended = ended.as_ref().err().map(|why| why.message.clone());
         // The record has its end before who asked hears of it.
         drop(self);
-        if let Err(why) = ended {
-            let _ = failure.set(why);
-        }
+        let _ = said.set(ended);
     }
 
     async fn all(
@@ -430,7 +464,8 @@ pub(crate) struct Rows {
     /// Columns.
     pub(crate) schema: SchemaRef,
     receiver: mpsc::Receiver<RecordBatch>,
-    failure: Arc<OnceLock<Refusal>>,
+    /// How they end: nothing is said of an answer that broke off.
+    ended: Arc<OnceLock<Result<(), Refusal>>>,
 }
 
 impl Rows {
@@ -440,7 +475,10 @@ impl Rows {
             let mut rows = rows?;
             match rows.receiver.recv().await {
                 Some(batch) => Some((Ok(batch), Some(rows))),
-                None => rows.failure.get().cloned().map(|why| (Err(why), None)),
+                None => match rows.ended.get().cloned() {
+                    Some(ended) => ended.err().map(|why| (Err(why), None)),
+                    None => Some((Err(Refusal::new(Kind::Failed, BROKE_OFF)), None)),
+                },
             }
         })
     }

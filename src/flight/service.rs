@@ -143,7 +143,7 @@ impl FlightSqlService for Service {
         query: CommandStatementQuery,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
-        let described = self.desk.describe(who(&request)?, &of_facts(query.query.clone())).await?;
+        let described = self.desk.describe(who(&request)?, &of_facts(query.query.clone()), None).await?;
         let ticket = TicketStatementQuery { statement_handle: query.query.into() };
         info(&described.schema, &ticket, request)
     }
@@ -160,7 +160,7 @@ impl FlightSqlService for Service {
         request: Request<Action>,
     ) -> Result<ActionCreatePreparedStatementResult, Status> {
         let who = who(&request)?;
-        let described = self.desk.describe(Arc::clone(&who), &of_facts(query.query.clone())).await?;
+        let described = self.desk.describe(Arc::clone(&who), &of_facts(query.query.clone()), None).await?;
         let parameters = (1..).zip(described.parameters);
         let parameters =
             parameters.map(|(number, kind)| Field::new(format!("${number}"), kind.unwrap_or(DataType::Utf8), true));
@@ -209,7 +209,7 @@ impl FlightSqlService for Service {
     ) -> Result<Response<FlightInfo>, Status> {
         let who = who(&request)?;
         let (_, statement) = self.statement(&query.prepared_statement_handle, &who)?;
-        let described = self.desk.describe(who, &of_facts(statement.text)).await?;
+        let described = self.desk.describe(who, &of_facts(statement.text), None).await?;
         info(&described.schema, &query, request)
     }
 
@@ -239,7 +239,7 @@ impl FlightSqlService for Service {
         query: CommandStatementUpdate,
         request: Request<PeekableFlightDataStream>,
     ) -> Result<i64, Status> {
-        self.desk.describe(who(&request)?, &of_facts(query.query.clone())).await?;
+        self.desk.describe(who(&request)?, &of_facts(query.query.clone()), None).await?;
         Err(Status::permission_denied("nothing can be changed here; ask for rows"))
     }
 

@@ -11,19 +11,25 @@
 //! | file | holds |
 //! |---|---|
 //! | `line` | a connection: who is at its other end, what they say and what they are told |
+//! | `prepared` | statements that are asked more than once, or with values |
 //! | `words` | what a statement is: of facts, of the catalog, or of the connection |
 //! | `rows` | answers in the protocol's forms |
 
 mod line;
+mod prepared;
 mod rows;
 mod words;
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt as _;
+use pgwire::api::{ClientInfo as _, NoopHandler};
 use pgwire::error::{ErrorInfo, PgWireError};
-use pgwire::tokio::process_socket;
+use pgwire::messages::PgWireFrontendMessage;
+use pgwire::tokio::server::{negotiate_tls, process_error, process_message};
 use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
@@ -37,12 +43,15 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use crate::access::Listening;
 use crate::desk::{Certified, Desk, DoorError, Kind, Refusal};
 use crate::limits::LINES_MAX;
-use line::{Line, Lines, Speaks};
+use line::{Line, Lines};
+use prepared::{Prepared, Speaking};
 
 /// What the protocol is called by clients that begin with TLS at once.
 const ALPN: &[u8] = b"postgresql";
 /// Longest time that answers under way have once the door closes.
 const STOP: Duration = Duration::from_secs(5);
+/// Longest time in which somebody says who they are.
+const START: Duration = Duration::from_mins(1);
 /// How long nobody is let in after the system had nothing left for one more.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -111,10 +120,45 @@ async fn listen(listener: TcpListener, tls: Option<TlsAcceptor>, desk: Arc<Desk>
             let Some((socket, other)) = twice(socket) else { return };
             tokio::select! {
                 // What goes wrong on a line is said there.
-                _ = process_socket(socket, tls, Speaks(Arc::clone(&line))) => {}
+                _ = speak(socket, tls, &line) => {}
                 () = hung_up(&other, &line) => {}
+                () = late(&line) => {}
             }
         });
+    }
+}
+
+/// Speaks with whoever is at the other end until they go, or are not let in.
+///
+/// pgwire's own loop reads on after it has let somebody go, and takes what came in plain text before TLS began for what was said within.
+async fn speak(socket: TcpStream, tls: Option<TlsAcceptor>, line: &Arc<Line>) -> io::Result<()> {
+    let Some(mut socket) = negotiate_tls::<Prepared>(socket, tls).await? else { return Ok(()) };
+    if socket.is_secure() && !socket.read_buffer().is_empty() {
+        return Ok(());
+    }
+    while let Some(Ok(message)) = socket.next().await {
+        if matches!(message, PgWireFrontendMessage::Terminate(_)) {
+            break;
+        }
+        let (start, simple, cancel) = (Arc::clone(line), Arc::clone(line), Arc::clone(line));
+        let extended = Arc::new(Speaking(Arc::clone(line)));
+        let is_extended = message.is_extended_query();
+        let done = process_message(message, &mut socket, start, simple, extended, Arc::new(NoopHandler), cancel).await;
+        if let Err(error) = done {
+            process_error(&mut socket, error, is_extended).await?;
+            if !line.is_let_in() {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Waits until whoever has not said who they are has had their time.
+async fn late(line: &Line) {
+    tokio::time::sleep(START).await;
+    if line.is_let_in() {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -125,7 +169,7 @@ fn twice(socket: TcpStream) -> Option<(TcpStream, TcpStream)> {
     Some((TcpStream::from_std(socket).ok()?, TcpStream::from_std(other).ok()?))
 }
 
-/// Waits until the other side is gone, if somebody has been let in there: who only wants to end what another line asks says so and
+/// Waits until the other side is gone, and somebody has been let in there: who only wants to end what another line asks says so and
 /// goes, and has to be heard.
 async fn hung_up(socket: &TcpStream, line: &Line) {
     while let Ok(ready) = socket.ready(Interest::READABLE).await {
@@ -136,9 +180,7 @@ async fn hung_up(socket: &TcpStream, line: &Line) {
         let passed = socket.try_io(Interest::READABLE, || Err::<(), _>(std::io::ErrorKind::WouldBlock.into()));
         debug_assert!(passed.is_err());
     }
-    if !line.is_let_in() {
-        std::future::pending::<()>().await;
-    }
+    line.let_in().await;
 }
 
 /// A refusal as the protocol has it: a code of SQLSTATE.

@@ -6,14 +6,14 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CopyLegacyCsvOption, CopyLegacyOption, CopyOption, CopySource, CopyTarget, Expr, Ident, ObjectName, Set, Statement,
-    Value, visit_relations,
+    CloseCursor, CopyLegacyCsvOption, CopyLegacyOption, CopyOption, CopySource, CopyTarget, Expr, Ident, ObjectName,
+    Query, Set, Statement, Value, Visit, Visitor,
 };
 use datafusion::sql::sqlparser::tokenizer::Token;
-use pgwire::api::results::{CopyCsvOptions, CopyTextOptions};
+use pgwire::api::results::CopyTextOptions;
 use pgwire::error::PgWireResult;
 
-use super::rows::Form;
+use super::rows::{Csv, Form};
 use super::said;
 use crate::desk::{Of, Question, Refusal};
 use crate::query::{Catalog, POSTGRES_VERSION, Session, words};
@@ -38,15 +38,16 @@ pub(super) enum Act {
     End(&'static str),
     /// Back to a place within a transaction, before what failed in it.
     Back,
+    /// Nothing, but within a transaction: to be agreed to in these words.
+    Within(&'static str),
     /// Nothing: to be agreed to in these words.
     Agree(&'static str),
 }
 
 /// Settings that clients make for themselves, and that mean nothing where nothing is changed.
-const AGREED: [&str; 19] = [
+const AGREED: [&str; 17] = [
     "application_name",
     "bytea_output",
-    "client_encoding",
     "client_min_messages",
     "datestyle",
     "default_transaction_isolation",
@@ -56,7 +57,6 @@ const AGREED: [&str; 19] = [
     "intervalstyle",
     "jit",
     "lock_timeout",
-    "names",
     "quote_all_identifiers",
     "row_security",
     "search_path",
@@ -85,8 +85,7 @@ const SHOWN: [(&str, &str); 15] = [
 /// Names of the one time zone that instants are told in.
 const UTC: [&str; 6] = ["utc", "etc/utc", "z", "gmt", "0", "default"];
 /// Functions without tables that are asked of the catalog; besides them all whose names begin with `pg_` or `has_`.
-const OF_CATALOG: [&str; 9] = [
-    "pg_catalog",
+const OF_CATALOG: [&str; 8] = [
     "version",
     "current_database",
     "current_catalog",
@@ -114,10 +113,11 @@ fn act(text: String) -> PgWireResult<Act> {
         Statement::Commit { .. } => Act::End("COMMIT"),
         Statement::Rollback { savepoint: None, .. } => Act::End("ROLLBACK"),
         Statement::Rollback { .. } => Act::Back,
-        Statement::Savepoint { .. } => Act::Agree("SAVEPOINT"),
-        Statement::ReleaseSavepoint { .. } => Act::Agree("RELEASE"),
+        Statement::Savepoint { .. } => Act::Within("SAVEPOINT"),
+        Statement::ReleaseSavepoint { .. } => Act::Within("RELEASE"),
+        Statement::Close { cursor: CloseCursor::All } => Act::Agree("CLOSE CURSOR ALL"),
+        Statement::UNLISTEN { .. } => Act::Agree("UNLISTEN"),
         Statement::Discard { .. } => Act::Agree("DISCARD ALL"),
-        Statement::Deallocate { .. } => Act::Agree("DEALLOCATE"),
         Statement::Reset(_) => Act::Agree("RESET"),
         Statement::Set(set) if !is_of_facts(&set) => {
             agree(&set)?;
@@ -128,16 +128,14 @@ fn act(text: String) -> PgWireResult<Act> {
             None => return of_facts(text),
         },
         Statement::Copy { source, to: true, target: CopyTarget::Stdout, options, legacy_options, .. } => {
-            let question = match source {
+            let of = of(&source, &text);
+            let text = match source {
                 CopySource::Query(_) => between_brackets(&text)?,
                 CopySource::Table { table_name, columns } => selected(&table_name, &columns),
             };
-            Act::Copy(Question { text: question, of: Of::Facts }, form(options, legacy_options)?)
+            Act::Copy(Question { text, of }, form(options, legacy_options)?)
         }
-        statement => {
-            let of = if is_of_catalog(&statement, &text)? { Of::Catalog } else { Of::Facts };
-            Act::Answer(Question { text, of })
-        }
+        statement => Act::Answer(Question { of: of(&statement, &text), text }),
     })
 }
 
@@ -147,15 +145,17 @@ fn is_of_facts(set: &Set) -> bool {
 }
 
 fn agree(set: &Set) -> PgWireResult<()> {
-    let is_utc = |value: &Expr| {
-        let value = match value {
-            Expr::Value(value) => match &value.value {
-                Value::SingleQuotedString(text) => text.to_lowercase(),
-                other => other.to_string().to_lowercase(),
-            },
+    let text = |value: &Expr| match value {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) => text.to_lowercase(),
             other => other.to_string().to_lowercase(),
-        };
-        UTC.contains(&value.as_str())
+        },
+        other => other.to_string().to_lowercase(),
+    };
+    let is_utc = |value: &Expr| UTC.contains(&text(value).as_str());
+    let encoding = |is_utf8: bool| {
+        let no = || said("ERROR", "22023", "texts are UTF-8 here");
+        if is_utf8 { Ok(()) } else { Err(no()) }
     };
     let zone = |is_utc: bool| {
         let no = || said("ERROR", "22023", "instants are told in UTC here; AT TIME ZONE tells one in another zone");
@@ -166,12 +166,14 @@ fn agree(set: &Set) -> PgWireResult<()> {
             let name = variable.to_string().to_lowercase();
             match name.as_str() {
                 "timezone" => zone(values.iter().all(is_utc)),
+                "client_encoding" | "names" => encoding(values.iter().map(text).all(|name| name.contains("utf"))),
                 name if AGREED.contains(&name) => Ok(()),
                 name => Err(said("ERROR", "42704", format!("{name} cannot be set here"))),
             }
         }
         Set::SetTimeZone { value, .. } => zone(is_utc(value)),
-        Set::SetTransaction { .. } | Set::SetNames { .. } | Set::SetNamesDefault {} => Ok(()),
+        Set::SetNames { charset_name, .. } => encoding(charset_name.value.to_lowercase().contains("utf")),
+        Set::SetTransaction { .. } | Set::SetNamesDefault {} => Ok(()),
         other => Err(said("ERROR", "42704", format!("{other} cannot be set here"))),
     }
 }
@@ -188,28 +190,62 @@ fn shown(variable: &[Ident]) -> Option<(String, &'static str)> {
     Some(((*name).to_owned(), value))
 }
 
-/// Whether a statement asks what tables there are, rather than what is in them.
-fn is_of_catalog(statement: &Statement, text: &str) -> PgWireResult<bool> {
-    let (mut any, mut of_catalog) = (false, false);
-    let _ = visit_relations(statement, |name: &ObjectName| {
-        any = true;
-        of_catalog |= name.0.iter().filter_map(|part| part.as_ident()).any(|part| {
-            let part = part.value.to_lowercase();
-            part.starts_with("pg_") || part == "information_schema"
-        });
-        ControlFlow::<()>::Continue(())
-    });
-    if any {
-        return Ok(of_catalog);
+/// Whether a statement asks what tables there are, or what is in them.
+///
+/// What some clients ask is read as something else, without a table, that can be answered: then its text still names the catalog.
+fn of(statement: &impl Visit, text: &str) -> Of {
+    let mut names = Names::default();
+    let _ = statement.visit(&mut names);
+    // What a statement names itself is no table.
+    names.tables.retain(|table| !names.own.contains(table));
+    let of_catalog = |name: &String| name.starts_with("pg_") || name.starts_with("information_schema.");
+    let is_of_catalog = if names.tables.is_empty() {
+        let of_catalog =
+            |name: &String| of_catalog(name) || name.starts_with("has_") || OF_CATALOG.contains(&name.as_str());
+        let names_it = |(token, _): &(Token, _)| matches!(token, Token::Word(word) if word.value == "pg_catalog");
+        names.functions.iter().any(of_catalog) || words(text).is_ok_and(|words| words.iter().any(names_it))
+    } else {
+        names.tables.iter().any(of_catalog)
+    };
+    if is_of_catalog { Of::Catalog } else { Of::Facts }
+}
+
+/// What a statement names, in small letters.
+#[derive(Default)]
+struct Names {
+    tables: Vec<String>,
+    /// Tables that it makes itself.
+    own: Vec<String>,
+    functions: Vec<String>,
+}
+
+impl Visitor for Names {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        let own = query.with.iter().flat_map(|with| &with.cte_tables);
+        self.own.extend(own.map(|table| table.alias.name.value.to_lowercase()));
+        ControlFlow::Continue(())
     }
-    let words = words(text).map_err(Refusal::from)?;
-    Ok(words.iter().any(|(token, _)| match token {
-        Token::Word(word) => {
-            let word = word.value.to_lowercase();
-            OF_CATALOG.contains(&word.as_str()) || word.starts_with("pg_") || word.starts_with("has_")
+
+    fn pre_visit_relation(&mut self, table: &ObjectName) -> ControlFlow<()> {
+        self.tables.push(plain(table));
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        if let Expr::Function(function) = expr {
+            self.functions.push(plain(&function.name));
         }
-        _ => false,
-    }))
+        ControlFlow::Continue(())
+    }
+}
+
+/// A name in small letters, without quotes and without the schema that all are in.
+fn plain(name: &ObjectName) -> String {
+    let parts = name.0.iter().filter_map(|part| part.as_ident()).map(|part| part.value.to_lowercase());
+    let parts: Vec<String> = parts.collect();
+    parts.join(".").trim_start_matches("public.").to_owned()
 }
 
 /// The question that stands between the first bracket and the one that closes it.
@@ -277,34 +313,36 @@ fn form(options: Vec<CopyOption>, legacy_options: Vec<CopyLegacyOption>) -> PgWi
             other => return Err(unknown(other.to_string())),
         }
     }
-    if let Some(sign) = [delimiter, quote, escape].into_iter().flatten().find(|sign| matches!(sign, '\n' | '\r')) {
+    let signs = [delimiter, quote, escape].into_iter().flatten();
+    if let Some(sign) = signs.into_iter().find(|sign| matches!(sign, '\n' | '\r' | '\\' if Some(*sign) != escape)) {
         return Err(unknown(format!("{sign:?} between values")));
     }
     match format.as_str() {
         "binary" => Ok(Form::Binary),
-        "text" if !header => {
+        "text" if header => Err(unknown("header of lines of text; FORMAT csv has one".to_owned())),
+        "text" => {
             let mut options = CopyTextOptions::default();
-            set(&mut options.delimiter, delimiter);
-            set(&mut options.null_string, null);
+            if let Some(sign) = delimiter {
+                if sign.is_ascii_lowercase() || sign.is_ascii_digit() || sign == '.' {
+                    return Err(unknown(format!("{sign:?} between values")));
+                }
+                options.delimiter = sign.to_string().into();
+            }
+            if let Some(text) = null {
+                options.null_string = text.into();
+            }
             Ok(Form::Text(options))
         }
         "csv" => {
-            let mut options = CopyCsvOptions::default();
-            set(&mut options.delimiter, delimiter);
-            set(&mut options.null_string, null);
-            set(&mut options.quote, quote);
-            // A sign that escapes is the quote itself if nothing is said of it.
-            set(&mut options.escape, escape.or(quote));
-            Ok(Form::Csv { options, header })
+            let (delimiter, quote) = (delimiter.unwrap_or(','), quote.unwrap_or('"'));
+            let null = null.unwrap_or_default();
+            if delimiter == quote || null.contains([delimiter, quote]) {
+                return Err(unknown("sign that stands for two things".to_owned()));
+            }
+            // A quote is its own escape if nothing is said of it.
+            Ok(Form::Csv(Csv { delimiter, quote, escape: escape.unwrap_or(quote), null, header }))
         }
-        "text" => Err(unknown("header of lines of text; FORMAT csv has one".to_owned())),
         other => Err(unknown(format!("format {other}"))),
-    }
-}
-
-fn set<T: for<'a> From<&'a str>>(option: &mut T, value: Option<impl ToString>) {
-    if let Some(value) = value {
-        *option = T::from(&value.to_string());
     }
 }
 
@@ -335,15 +373,23 @@ mod tests {
         for of_catalog in [
             "SELECT relname FROM pg_class",
             "SELECT c.relname FROM pg_catalog.pg_class AS c WHERE EXISTS (SELECT 1 FROM codes)",
+            "WITH t AS (SELECT oid FROM pg_class) SELECT count(*) FROM t",
             "SELECT * FROM INFORMATION_SCHEMA.tables",
             "SELECT current_schema(), pg_backend_pid()",
             "select pg_catalog.version()",
+            // Asked by `\\d`, and read as something without a table.
+            "SELECT pol.polname, pol.polpermissive,\n  CASE WHEN pol.polroles = '{0}' THEN NULL ELSE \
+             pg_catalog.array_to_string(array(select rolname from pg_catalog.pg_roles where oid = any (pol.polroles) order by 1),',') END,\n  \
+             pg_catalog.pg_get_expr(pol.polqual, pol.polrelid),\n  pg_catalog.pg_get_expr(pol.polwithcheck, pol.polrelid),\n  \
+             CASE pol.polcmd\n    WHEN 'r' THEN 'SELECT'\n    WHEN 'a' THEN 'INSERT'\n    WHEN 'w' THEN 'UPDATE'\n    WHEN 'd' THEN 'DELETE'\n    \
+             END AS cmd\nFROM pg_catalog.pg_policy pol\nWHERE pol.polrelid = '16384' ORDER BY 1",
         ] {
             assert_eq!(wanted(of_catalog), [question(of_catalog, Of::Catalog)], "{of_catalog}");
         }
         for of_facts in [
             "SELECT count(*) AS pg_class FROM codes",
-            "SELECT region_name('330500')",
+            "SELECT region_name('330500') AS version",
+            "WITH pg_x AS (SELECT * FROM codes) SELECT count(*) FROM pg_x",
             "SELECT * FROM codes WHERE person = 'pg_class'",
             "DELETE FROM codes",
             "SELECT person FORM codes",
@@ -358,7 +404,7 @@ mod tests {
     #[test]
     fn words_between_a_client_and_the_door_are_agreed_to_or_refused() {
         let agreed = "BEGIN; START TRANSACTION READ ONLY; SET search_path TO public; SET SESSION TIME ZONE 'utc'; SAVEPOINT a; ROLLBACK TO SAVEPOINT a; RELEASE a; \
-                      COMMIT; ROLLBACK; DISCARD ALL";
+                      COMMIT; ROLLBACK; DISCARD ALL; CLOSE ALL; UNLISTEN *; RESET ALL";
         assert_eq!(
             wanted(agreed),
             [
@@ -366,12 +412,15 @@ mod tests {
                 Act::Begin,
                 Act::Agree("SET"),
                 Act::Agree("SET"),
-                Act::Agree("SAVEPOINT"),
+                Act::Within("SAVEPOINT"),
                 Act::Back,
-                Act::Agree("RELEASE"),
+                Act::Within("RELEASE"),
                 Act::End("COMMIT"),
                 Act::End("ROLLBACK"),
-                Act::Agree("DISCARD ALL")
+                Act::Agree("DISCARD ALL"),
+                Act::Agree("CLOSE CURSOR ALL"),
+                Act::Agree("UNLISTEN"),
+                Act::Agree("RESET")
             ]
         );
         let isolation = Act::Show { name: "transaction_isolation".to_owned(), value: "read committed".to_owned() };
@@ -387,7 +436,7 @@ mod tests {
     fn copy_gives_the_rows_of_a_question_in_a_form() {
         let inner = "SELECT (1), ')' FROM codes";
         let asked = || Question { text: inner.to_owned(), of: Of::Facts };
-        let csv = |header| Form::Csv { options: CopyCsvOptions::default(), header };
+        let csv = |header| Form::Csv(Csv { delimiter: ',', quote: '"', escape: '"', null: String::new(), header });
         for (how, form) in [
             ("", Form::Text(CopyTextOptions::default())),
             ("(FORMAT binary)", Form::Binary),
@@ -399,12 +448,20 @@ mod tests {
             let text = format!("COPY ( {inner} ) TO STDOUT {how}");
             assert_eq!(wanted(&text), [Act::Copy(asked(), form)], "{text}");
         }
+        let catalog = Question { text: "SELECT relname FROM pg_class".to_owned(), of: Of::Catalog };
+        assert_eq!(wanted("COPY (SELECT relname FROM pg_class) TO STDOUT BINARY"), [Act::Copy(catalog, Form::Binary)]);
         let whole = Question { text: "SELECT person, colour FROM codes".to_owned(), of: Of::Facts };
         assert_eq!(
             wanted("COPY codes (person, colour) TO STDOUT"),
             [Act::Copy(whole, Form::Text(CopyTextOptions::default()))]
         );
-        for refused in ["(FORMAT json)", "(HEADER)", "(DELIMITER E'\\n')", "(FORMAT csv, FORCE_QUOTE (person))"] {
+        for refused in [
+            "(FORMAT json)",
+            "(HEADER)",
+            "(DELIMITER 'n')",
+            "(FORMAT csv, DELIMITER '\"')",
+            "(FORMAT csv, FORCE_QUOTE (person))",
+        ] {
             assert!(acts(&format!("COPY codes TO STDOUT {refused}")).is_err(), "{refused}");
         }
     }

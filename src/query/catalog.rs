@@ -17,6 +17,7 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarUDF, Signature, SimpleScalarUDF, TableType, TypeSignature, Volatility,
 };
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::SessionContext;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, Statement, Value, visit_expressions_mut};
 use datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
@@ -56,6 +57,7 @@ impl Catalog {
             ("pg_my_temp_schema", ScalarValue::from(0_i32)),
             // Asked for types of extensions, of which there are none.
             ("to_regtype", ScalarValue::Int32(None)),
+            ("pg_advisory_unlock_all", ScalarValue::Utf8(None)),
             ("pg_function_is_visible", ScalarValue::from(true)),
             ("pg_type_is_visible", ScalarValue::from(true)),
             ("col_description", ScalarValue::Utf8(None)),
@@ -84,10 +86,11 @@ impl Catalog {
         }
     }
 
-    /// A way to ask.
+    /// A way to ask, which keeps what it is told to itself.
     #[must_use]
     pub fn session(&self) -> Session {
-        self.0.clone()
+        let Session { context, limits } = &self.0;
+        Session { context: SessionContext::new_with_state(context.state()), limits: limits.clone() }
     }
 }
 

@@ -13,7 +13,11 @@ pub enum QueryError {
     #[error("{}", .0.strip_backtrace())]
     Question(DataFusionError),
     /// Its statements are too many or too long.
-    #[error("the statements have more than {} words and signs", crate::limits::QUERY_TOKENS_MAX)]
+    #[error(
+        "the statements have more than {} words and signs, or {} bytes",
+        crate::limits::QUERY_TOKENS_MAX,
+        crate::limits::QUERY_BYTES_MAX
+    )]
     TooLong,
     /// It fails while it runs.
     #[error("{}", .0.strip_backtrace())]

@@ -42,7 +42,7 @@ use super::guard::{self, Folders};
 use super::snapshot::Snapshot;
 use super::tables::{plain, with_types};
 use super::{QueryError, calls, functions, groups, queries, tables};
-use crate::limits::{QUERY_BATCHES_PENDING_MAX, QUERY_TOKENS_MAX};
+use crate::limits::{QUERY_BATCHES_PENDING_MAX, QUERY_BYTES_MAX, QUERY_TOKENS_MAX};
 use crate::model::Table;
 use crate::model::schema::{changes_schema, rejections_schema};
 
@@ -83,10 +83,9 @@ pub struct Description {
 }
 
 /// A way to ask.
-#[derive(Clone)]
 pub struct Session {
     pub(super) context: SessionContext,
-    limits: Limits,
+    pub(super) limits: Limits,
 }
 
 /// What a statement gives.
@@ -237,18 +236,31 @@ impl Session {
         Ok(())
     }
 
-    /// What a statement would give. Nothing is answered.
+    /// What a statement would give; with values of `given` types, if who asks says of what types values will be. Nothing is answered.
     ///
     /// # Errors
     /// [`QueryError`].
-    pub async fn describe(&self, statement: Statement) -> Result<Description, QueryError> {
+    pub async fn describe(
+        &self,
+        statement: Statement,
+        given: Option<Vec<Option<DataType>>>,
+    ) -> Result<Description, QueryError> {
         let (context, limits) = (self.context.clone(), self.limits.clone());
-        let planned = SpawnedTask::spawn(async move { logical(&context, statement, None, &limits).await });
-        let plan = planned.await.map_err(|error| DataFusionError::External(Box::new(error)))??;
-        let known = plan.get_parameter_types()?;
-        let of = |number: usize| known.get(&format!("${number}")).cloned().flatten();
-        let parameters = (1..=known.len()).map(of).collect();
-        Ok(Description { schema: plain(plan.schema().as_arrow()), parameters })
+        let described = SpawnedTask::spawn(async move {
+            let plan = logical(&context, statement, None, &limits).await?;
+            let known = plan.get_parameter_types()?;
+            let of = |number: usize| {
+                let known = known.get(&format!("${number}")).cloned().flatten();
+                parameter(known, given.iter().flatten().nth(number - 1).cloned().flatten())
+            };
+            let parameters: Vec<_> = (1..=known.len()).map(of).collect();
+            let schema = match given {
+                Some(_) => typed(&context, plan, &parameters)?,
+                None => plain(plan.schema().as_arrow()),
+            };
+            Ok::<_, QueryError>(Description { schema, parameters })
+        });
+        described.await.map_err(|error| DataFusionError::External(Box::new(error)))?
     }
 
     /// Begins to answer a statement without parameters, as [`Self::ask_with`] does.
@@ -324,11 +336,40 @@ impl Session {
     }
 }
 
+/// The columns of an answer as they come out, with values of these types; as they are written where values of no type would fit.
+fn typed(
+    context: &SessionContext,
+    plan: LogicalPlan,
+    parameters: &[Option<DataType>],
+) -> Result<SchemaRef, QueryError> {
+    let asked = QueryError::of_question;
+    if parameters.is_empty() {
+        return Ok(plain(context.state().optimize(&plan).map_err(asked)?.schema().as_arrow()));
+    }
+    let nothing = parameters.iter().map(|kind| ScalarValue::try_from(kind.as_ref().unwrap_or(&DataType::Utf8)));
+    let nothing = nothing.collect::<Result<Vec<_>, _>>()?;
+    let written = plain(plan.schema().as_arrow());
+    let plan = plan.with_param_values(nothing).and_then(|plan| context.state().optimize(&plan));
+    Ok(plan.map_or(written, |plan| plain(plan.schema().as_arrow())))
+}
+
+/// The type of a parameter: as the statement says, unless who gives a value gives one that would be cut off.
+fn parameter(known: Option<DataType>, given: Option<DataType>) -> Option<DataType> {
+    match (known.filter(|known| *known != DataType::Null), given) {
+        (Some(known), Some(given)) if known.is_integer() && given.is_numeric() && !given.is_integer() => Some(given),
+        (Some(known), _) => Some(known),
+        (None, given) => given,
+    }
+}
+
 /// The words and signs of a text, and which bytes of it they are.
 ///
 /// # Errors
 /// A text that has too many, ends within a word, or wants a sample of a table, which DataFusion would answer as if nothing were said.
 pub(crate) fn words(text: &str) -> Result<Vec<(Token, Range<usize>)>, QueryError> {
+    if text.len() > QUERY_BYTES_MAX {
+        return Err(QueryError::TooLong);
+    }
     let dialect = dialect_from_str(DIALECT).expect("the dialect is one that there is");
     let wrong = |error: TokenizerError| QueryError::Question(DataFusionError::SQL(Box::new(error.into()), None));
     let tokens = Tokenizer::new(&*dialect, text).tokenize_with_location().map_err(wrong)?;
