@@ -51,6 +51,15 @@ pub(crate) fn settings(folder: &Path) -> PathBuf {
     file
 }
 
+/// Questions that analysts ask, with their answers as CSV: file, question, answer.
+pub(crate) fn questions() -> impl Iterator<Item = (String, String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/queries");
+    let files = fs::read_dir(folder).expect("a folder").map(|file| file.expect("an entry").path());
+    let questions = files.filter(|file| file.extension().is_some_and(|extension| extension == "sql"));
+    let text = |file: &Path| fs::read_to_string(file).expect("text");
+    questions.map(move |file| (file.display().to_string(), text(&file), text(&file.with_extension("csv"))))
+}
+
 impl Door {
     pub(crate) fn open(desk: &Path, facts: &[String], more: &[&str]) -> Self {
         let mut command = Command::new(SANMA);
@@ -115,17 +124,10 @@ fn the_questions_of_analysts_have_the_same_answers_through_the_door() {
     let kept = empty_dir();
     let folder = kept.path();
     let door = Door::open(&folder.join("desk"), &shipped(), &[]);
-    let queries = Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/queries");
     let mut asked = 0;
-    for file in fs::read_dir(queries).expect("a folder") {
-        let file = file.expect("an entry").path();
-        if file.extension().is_none_or(|extension| extension != "sql") {
-            continue;
-        }
-        let text = fs::read_to_string(&file).expect("text");
+    for (file, text, expected) in questions() {
         let told = door.ask(&["--format", "csv", "-c", &text]);
-        let expected = fs::read_to_string(file.with_extension("csv")).expect("an answer");
-        assert_eq!(String::from_utf8_lossy(&told.stdout), expected, "{}", file.display());
+        assert_eq!(String::from_utf8_lossy(&told.stdout), expected, "{file}");
         asked += 1;
     }
     assert_eq!(asked, 20);

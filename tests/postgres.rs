@@ -1,6 +1,5 @@
 //! Postgres's protocol over real sockets: what is answered there is what is answered here, to whom it is for, and all of it is recorded.
 
-use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
@@ -11,7 +10,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
-use crate::flight::{Door, settings, shipped};
+use crate::flight::{Door, questions, settings, shipped};
 use crate::loading::empty_dir;
 
 const ANYWHERE: [&str; 2] = ["--postgres", "127.0.0.1:0"];
@@ -62,17 +61,10 @@ fn questions_have_the_same_answers_through_this_door() {
     let door = Door::open(&kept.path().join("desk"), &shipped(), &ANYWHERE);
     run(async {
         let client = client(&door, "").await.expect("let in");
-        let queries = Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/queries");
         let mut asked = 0;
-        for file in fs::read_dir(queries).expect("a folder") {
-            let file = file.expect("an entry").path();
-            if file.extension().is_none_or(|extension| extension != "sql") {
-                continue;
-            }
-            let text = fs::read_to_string(&file).expect("text");
+        for (file, text, expected) in questions() {
             let told = copied(&client, text.trim().trim_end_matches(';'), "(FORMAT csv, HEADER)").await;
-            let expected = fs::read_to_string(file.with_extension("csv")).expect("an answer");
-            assert_eq!(cells(&String::from_utf8(told).expect("text")), cells(&expected), "{}", file.display());
+            assert_eq!(cells(&String::from_utf8(told).expect("text")), cells(&expected), "{file}");
             asked += 1;
         }
         assert_eq!(asked, 20);
