@@ -377,8 +377,8 @@ impl<T> Drop for Ending<T> {
 
 /// How a question ends that nobody waits for.
 const ENDED_BY_WHO_ASKED: &str = "ended by who asked";
-/// How a question ends that the engine itself fails at.
-const BROKE_OFF: &str = "the answer broke off; this is a fault of the server";
+/// How a question ends that the engine itself fails at, or that is under way when the doors close.
+const BROKE_OFF: &str = "the answer broke off: the door was closed, or the server is at fault";
 
 /// An answer that has begun.
 struct Begun {
