@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use serde::{Deserialize, Deserializer, de};
@@ -192,6 +193,15 @@ impl Access {
         }
         Ok(admitted)
     }
+}
+
+/// Longest time that answers under way have once a door closes.
+const STOP: Duration = Duration::from_secs(5);
+
+/// Closes a door: waits, for a while, until answers under way are `done`, and ends its threads.
+pub(crate) fn close(line: Runtime, done: impl Future) {
+    line.block_on(async { drop(tokio::time::timeout(STOP, done).await) });
+    line.shutdown_timeout(Duration::from_secs(1));
 }
 
 /// A socket that is listened on, and the threads that look after its lines.

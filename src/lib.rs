@@ -46,7 +46,7 @@
 //! | `workdays` | which days are worked on | `model` | a day that no list names is a weekday or not |
 //! | `query` | questions in SQL (feature `sql`) | `evaluate`, `explain`, `facts`, `sinks`, `whatif` and what they use | changes nothing; a question sees one snapshot |
 //! | `access` | who may ask, by tokens; for `server` and `desk` | nothing | where nobody is named, nobody comes from elsewhere |
-//! | `desk` | questions from elsewhere: who asks, sees and asked what (feature `flight`) | `access`, `query` | what is answered is recorded |
+//! | `desk` | questions from elsewhere: who asks, sees and asked what (feature `flight`) | `access`, `model`, `query` | what is answered is recorded |
 //! | `flight` | Arrow Flight SQL, a door to `desk` | `access`, `desk`, `query` | knows no fact |
 //! | `postgres` | Postgres's protocol, a door to `desk` (feature `postgres`) | `access`, `desk`, `query` | knows no fact |
 //! | [`nightly`] | the job on one screen | all above but `explain` and `generate` | nothing is written before all is read |

@@ -29,6 +29,13 @@ fn run<T>(what: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(what)
 }
 
+/// Waits until more is recorded than so many lines.
+async fn more_recorded(door: &Door, lines: usize) {
+    while door.recorded().len() == lines {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 /// What `COPY` gives of a question.
 async fn copied(client: &Client, question: &str, how: &str) -> Vec<u8> {
     let rows = client.copy_out(&format!("COPY ({question}) TO STDOUT {how}")).await.expect(question);
@@ -291,9 +298,7 @@ fn what_is_cancelled_or_hung_up_on_ends_and_is_recorded() {
             let cancel = one.cancel_token();
             let asked = door.recorded().len();
             let told = async {
-                while door.recorded().len() == asked {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
+                more_recorded(&door, asked).await;
                 tokio::time::sleep(Duration::from_millis(200)).await;
                 cancel.cancel_query(NoTls).await.expect("told");
             };
@@ -315,14 +320,9 @@ fn what_is_cancelled_or_hung_up_on_ends_and_is_recorded() {
                 run(async {
                     let other = client(&door, "").await.expect("let in");
                     let asked = door.recorded().len();
-                    let waiting = async {
-                        while door.recorded().len() == asked {
-                            tokio::time::sleep(Duration::from_millis(5)).await;
-                        }
-                    };
                     tokio::select! {
                         _ = other.simple_query(slow) => panic!("it takes longer"),
-                        () = waiting => {}
+                        () = more_recorded(&door, asked) => {}
                     }
                 });
             });

@@ -17,9 +17,8 @@ use rustyline::{Context, Editor, Helper as Assistant};
 use super::answer::Shape;
 use super::asked::AnswerArg;
 use super::sql::Asker;
-use super::{Failure, progress, say};
+use super::{Failure, progress, say, sql};
 use crate::limits::PROMPT_ROWS_MAX;
-use crate::query::Session;
 
 const HELP: &str = r"statements end with ;  Ctrl-C ends a query, Ctrl-D the prompt
   \d          tables
@@ -204,8 +203,7 @@ impl Prompt<'_> {
     }
 
     fn answer(&self, typed: &str, out: &mut (dyn Write + Send)) -> Result<(), Failure> {
-        Session::statements(typed)?;
-        for statement in Session::split(typed)? {
+        for statement in sql::statements(typed)? {
             let took = self.asker.answer(&statement, self.shape, out, PROMPT_ROWS_MAX)?;
             if self.timing {
                 writeln!(out, "{:.3} s", took.as_secs_f64())?;

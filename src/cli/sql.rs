@@ -55,7 +55,7 @@ pub(super) fn run(args: &SqlArgs, out: &mut (dyn Write + Send)) -> Result<(), Fa
         return Err(Failure::Usage("standard output is a terminal; send it to a file".to_owned()));
     }
     // What is wrong with a question is said before anything is loaded for it.
-    let statements = questions(args)?.map(|questions| statements(&questions)).transpose()?;
+    let statements = questions(args)?.map(|questions| all_of(&questions)).transpose()?;
     if shape.is_binary() && statements.as_ref().is_none_or(|statements| statements.len() != 1) {
         return Err(Failure::Usage("a file of this format holds one answer; ask one question".to_owned()));
     }
@@ -70,14 +70,21 @@ pub(super) fn run(args: &SqlArgs, out: &mut (dyn Write + Send)) -> Result<(), Fa
     Ok(())
 }
 
-/// Statements as they were typed, all of which are statements.
-fn statements(questions: &[String]) -> Result<Vec<String>, QueryError> {
-    let mut statements = Vec::new();
+fn all_of(questions: &[String]) -> Result<Vec<String>, QueryError> {
+    let mut all = Vec::new();
     for question in questions {
-        Session::statements(question)?;
-        statements.extend(Session::split(question)?);
+        all.extend(statements(question)?);
     }
-    Ok(statements)
+    Ok(all)
+}
+
+/// The statements of a text as they were typed, all of which are statements.
+///
+/// # Errors
+/// One that is none.
+pub(super) fn statements(text: &str) -> Result<Vec<String>, QueryError> {
+    Session::statements(text)?;
+    Session::split(text)
 }
 
 /// The questions that were typed; `None` if somebody is there to type them.
@@ -141,10 +148,7 @@ impl Asker {
         let begun = Instant::now();
         let answer = async {
             let answer = match &self.door {
-                Door::Here(session, _) => match Session::statements(statement)?.pop() {
-                    Some(statement) => session.ask(statement).await?,
-                    None => return Ok(()),
-                },
+                Door::Here(session, _) => session.ask(Session::statement(statement)?).await?,
                 #[cfg(feature = "flight")]
                 Door::There(remote, _) => remote.ask(statement.to_string()).await?,
             };

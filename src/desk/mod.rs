@@ -85,7 +85,7 @@ pub enum DoorError {
 /// What somebody asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
-    /// As it was typed: so it is recorded.
+    /// As it was typed, and as it is recorded; of a copy, what it is a copy of.
     pub text: String,
     /// What it is asked of.
     pub of: Of,
@@ -189,7 +189,7 @@ impl Desk {
     async fn asked(&self, who: Arc<Admitted>, question: Question) -> Result<(Session, Statement), Refusal> {
         match question.of {
             Of::Facts => {
-                let statement = self.apart(move || statement(&question.text)).await??;
+                let statement = self.apart(move || Session::statement(&question.text)).await??;
                 Ok((self.session(who).await?, statement))
             }
             #[cfg(feature = "postgres")]
@@ -329,16 +329,6 @@ impl Desk {
         let tables = self.tables(who).await?;
         let made = Arc::new(Catalog::new(&tables, self.setting.limits.clone())?);
         Ok(Arc::clone(self.catalog.get_or_init(|| made)))
-    }
-}
-
-/// The one statement of a text.
-fn statement(text: &str) -> Result<Statement, Refusal> {
-    let mut statements = Session::statements(text)?;
-    match statements.pop() {
-        Some(statement) if statements.is_empty() => Ok(statement),
-        Some(_) => Err(Refusal::new(Kind::Wrong, "one statement is answered at a time")),
-        None => Err(Refusal::new(Kind::Wrong, "there is no statement")),
     }
 }
 

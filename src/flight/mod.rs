@@ -14,7 +14,6 @@ mod token;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use tokio::runtime::Runtime;
@@ -23,16 +22,13 @@ use tonic::Status;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Identity, ServerTlsConfig};
 
-use crate::access::Listening;
+use crate::access::{self, Listening};
 use crate::desk::{Certified, Desk, DoorError, Kind, Refusal};
 
 pub use client::{Remote, RemoteError};
 
 /// Where questions are taken if nothing is said of it.
 pub const ADDRESS_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8621);
-
-/// Longest time that answers under way have once the door closes.
-const STOP: Duration = Duration::from_secs(5);
 
 /// A door that is open.
 #[derive(Debug)]
@@ -80,8 +76,7 @@ impl Door {
     pub fn close(self) {
         let Self { stop, line, done, .. } = self;
         drop(stop);
-        line.block_on(async { drop(tokio::time::timeout(STOP, done).await) });
-        line.shutdown_timeout(Duration::from_secs(1));
+        access::close(line, done);
     }
 }
 

@@ -181,7 +181,7 @@ impl Line {
                 let rows = self.rows(question, values, &mut told).await?;
                 Reply::Copied(rows::copied(rows, form, told).await?)
             }
-            Act::Show { name, value } => Reply::Rows(rows::shown(&name, &value)?),
+            Act::Show { name, value } => Reply::Rows(rows::shown(name, value)?),
             Act::Begin => Reply::Within(Tag::new("BEGIN")),
             Act::End(_) if status == TransactionStatus::Error => Reply::Without(Tag::new("ROLLBACK")),
             Act::End(words) => Reply::Without(Tag::new(words)),
@@ -271,10 +271,7 @@ impl SimpleQueryHandler for Line {
         for act in acts {
             let prepared = Prepared { act, description: None };
             let reply = self.reply(client.transaction_status(), prepared, Vec::new(), &Format::UnifiedText).await?;
-            match reply {
-                Reply::Rows(rows) => send_query_response(client, rows, true).await?,
-                other => send(client, other).await?,
-            }
+            send(client, reply).await?;
         }
         client.set_state(PgWireConnectionState::ReadyForQuery);
         let status = client.transaction_status();
@@ -293,7 +290,7 @@ impl SimpleQueryHandler for Line {
     }
 }
 
-/// Sends an answer of a known number of rows, or of none, or a copy.
+/// Sends all of an answer, rows after what their columns are.
 pub(super) async fn send<C>(client: &mut C, reply: Reply) -> PgWireResult<()>
 where
     C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
@@ -302,7 +299,7 @@ where
     PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
 {
     match reply {
-        Reply::Rows(rows) => send_query_response(client, rows, false).await,
+        Reply::Rows(rows) => send_query_response(client, rows, true).await,
         Reply::Copied(copied) => send_copied(client, copied).await,
         Reply::Done(tag) => send_execution_response(client, tag).await,
         Reply::Within(tag) => {

@@ -40,7 +40,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::access::Listening;
+use crate::access::{self, Listening};
 use crate::desk::{Certified, Desk, DoorError, Kind, Refusal};
 use crate::limits::LINES_MAX;
 use line::{Line, Lines};
@@ -48,8 +48,6 @@ use prepared::{Prepared, Speaking};
 
 /// What the protocol is called by clients that begin with TLS at once.
 const ALPN: &[u8] = b"postgresql";
-/// Longest time that answers under way have once the door closes.
-const STOP: Duration = Duration::from_secs(5);
 /// Longest time in which somebody says who they are.
 const START: Duration = Duration::from_mins(1);
 /// How long nobody is let in after the system had nothing left for one more.
@@ -84,8 +82,7 @@ impl Door {
     /// Lets answers under way end.
     pub fn close(self) {
         let Self { line, desk, .. } = self;
-        line.block_on(async { drop(tokio::time::timeout(STOP, desk.idle()).await) });
-        line.shutdown_timeout(Duration::from_secs(1));
+        access::close(line, desk.idle());
     }
 }
 

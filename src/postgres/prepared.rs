@@ -35,17 +35,13 @@ pub(super) struct Prepared {
     pub(super) description: Option<Description>,
 }
 
-fn one_at_a_time() -> PgWireError {
-    said("ERROR", "42601", "one statement is prepared at a time")
-}
-
 impl Line {
     /// A statement, looked at; `None` if there is none.
     async fn prepared(&self, text: &str, types: &[Option<Type>]) -> PgWireResult<Option<Prepared>> {
         let mut acts = self.acts(text.to_owned()).await?;
         let Some(act) = acts.pop() else { return Ok(None) };
         if !acts.is_empty() {
-            return Err(one_at_a_time());
+            return Err(said("ERROR", "42601", "one statement is prepared at a time"));
         }
         let description = match &act {
             Act::Answer(question) | Act::Copy(question, _) => {
@@ -127,7 +123,7 @@ impl ExtendedQueryHandler for Speaking {
         };
         match reply {
             Reply::Rows(mut rows) => {
-                // No limit is written as nought, and by some as less.
+                // Their columns were told when the statement was described. No limit is written as nought, and by some as less.
                 let most = usize::try_from(message.max_rows).unwrap_or(0);
                 if send_partial_query_response(client, &mut rows, most).await? {
                     *portal.state().lock().await = PortalExecutionState::Suspended(rows);
@@ -172,8 +168,8 @@ impl Speaking {
     /// The values of a statement's parameters. A question whose values are not understood is recorded.
     async fn values(&self, portal: &Portal<Prepared>, prepared: &Prepared) -> PgWireResult<Vec<ScalarValue>> {
         let (Act::Answer(question) | Act::Copy(question, _)) = &prepared.act else { return Ok(Vec::new()) };
-        let kinds = prepared.description.iter().flat_map(|description| &description.parameters);
-        let values = values(portal, &kinds.cloned().collect::<Vec<_>>(), question.of == Of::Catalog);
+        let kinds = prepared.description.as_ref().map_or(&[][..], |description| &description.parameters);
+        let values = values(portal, kinds, question.of == Of::Catalog);
         if let Err(why) = &values {
             self.0.desk.refused(self.0.guest()?.who, &question.text, &message(why)).await?;
         }

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow_pg::datatypes::arrow_schema_to_pg_fields;
 use arrow_pg::encoder::{Encoder, encode_value};
@@ -22,6 +21,7 @@ use tokio::sync::watch;
 
 use super::said;
 use crate::desk::{Kind, Refusal, Rows};
+use crate::query::{QueryError, with_types};
 
 /// How `COPY` gives rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,21 +110,15 @@ fn batches(rows: Rows, told: Told) -> impl Stream<Item = PgWireResult<RecordBatc
         let (mut batches, mut told, schema) = under_way?;
         tokio::select! {
             next = batches.next() => match next? {
-                Ok(batch) => Some((spelled_batch(&batch, &schema), Some((batches, told, schema)))),
+                Ok(batch) => {
+                    let batch = with_types(&batch, &schema).map_err(|error| Refusal::from(QueryError::from(error)));
+                    Some((batch.map_err(PgWireError::from), Some((batches, told, schema))))
+                }
                 Err(refusal) => Some((Err(refusal.into()), None)),
             },
             _ = told.changed() => Some((Err(ended()), None)),
         }
     })
-}
-
-fn spelled_batch(batch: &RecordBatch, schema: &SchemaRef) -> PgWireResult<RecordBatch> {
-    let columns = batch.columns().iter().zip(schema.fields()).map(|(column, field)| cast(column, field.data_type()));
-    let columns = columns.collect::<Result<Vec<_>, _>>().and_then(|columns| {
-        let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
-    });
-    columns.map_err(|error| said("ERROR", "XX000", error.to_string()))
 }
 
 /// A row of a batch.

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     CloseCursor, CopyLegacyCsvOption, CopyLegacyOption, CopyOption, CopySource, CopyTarget, Expr, Ident, ObjectName,
-    Query, Set, Statement, Value, Visit, Visitor,
+    Query, Set, Statement, Value, ValueWithSpan, Visit, Visitor,
 };
 use datafusion::sql::sqlparser::tokenizer::Token;
 use pgwire::api::results::CopyTextOptions;
@@ -28,9 +28,9 @@ pub(super) enum Act {
     /// The value of a setting.
     Show {
         /// The setting.
-        name: String,
+        name: &'static str,
         /// Its value.
-        value: String,
+        value: &'static str,
     },
     /// Begin of a transaction.
     Begin,
@@ -124,7 +124,7 @@ fn act(text: String) -> PgWireResult<Act> {
             Act::Agree("SET")
         }
         Statement::ShowVariable { variable } => match shown(&variable) {
-            Some((name, value)) => Act::Show { name, value: value.to_owned() },
+            Some((name, value)) => Act::Show { name, value },
             None => return of_facts(text),
         },
         Statement::Copy { source, to: true, target: CopyTarget::Stdout, options, legacy_options, .. } => {
@@ -146,21 +146,13 @@ fn is_of_facts(set: &Set) -> bool {
 
 fn agree(set: &Set) -> PgWireResult<()> {
     let text = |value: &Expr| match value {
-        Expr::Value(value) => match &value.value {
-            Value::SingleQuotedString(text) => text.to_lowercase(),
-            other => other.to_string().to_lowercase(),
-        },
+        Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) => text.to_lowercase(),
         other => other.to_string().to_lowercase(),
     };
     let is_utc = |value: &Expr| UTC.contains(&text(value).as_str());
-    let encoding = |is_utf8: bool| {
-        let no = || said("ERROR", "22023", "texts are UTF-8 here");
-        if is_utf8 { Ok(()) } else { Err(no()) }
-    };
-    let zone = |is_utc: bool| {
-        let no = || said("ERROR", "22023", "instants are told in UTC here; AT TIME ZONE tells one in another zone");
-        if is_utc { Ok(()) } else { Err(no()) }
-    };
+    let only_if = |is: bool, why: &str| if is { Ok(()) } else { Err(said("ERROR", "22023", why)) };
+    let encoding = |is_utf8| only_if(is_utf8, "texts are UTF-8 here");
+    let zone = |is_utc| only_if(is_utc, "instants are told in UTC here; AT TIME ZONE tells one in another zone");
     match set {
         Set::SingleAssignment { variable, values, .. } => {
             let name = variable.to_string().to_lowercase();
@@ -179,15 +171,14 @@ fn agree(set: &Set) -> PgWireResult<()> {
 }
 
 /// A setting that is asked for, and its value.
-fn shown(variable: &[Ident]) -> Option<(String, &'static str)> {
+fn shown(variable: &[Ident]) -> Option<(&'static str, &'static str)> {
     let said = variable.iter().map(|word| word.value.to_lowercase()).collect::<Vec<_>>().join(" ");
     let name = match said.as_str() {
         "transaction isolation level" => "transaction_isolation",
         "time zone" => "timezone",
         name => name,
     };
-    let (name, value) = SHOWN.iter().find(|(known, _)| *known == name)?;
-    Some(((*name).to_owned(), value))
+    SHOWN.iter().find(|(known, _)| *known == name).copied()
 }
 
 /// Whether a statement asks what tables there are, or what is in them.
@@ -313,8 +304,10 @@ fn form(options: Vec<CopyOption>, legacy_options: Vec<CopyLegacyOption>) -> PgWi
             other => return Err(unknown(other.to_string())),
         }
     }
-    let signs = [delimiter, quote, escape].into_iter().flatten();
-    if let Some(sign) = signs.into_iter().find(|sign| matches!(sign, '\n' | '\r' | '\\' if Some(*sign) != escape)) {
+    let ends_a_line = |sign: &char| matches!(sign, '\n' | '\r');
+    let escapes = |sign: &char| *sign == '\\';
+    let line_end = [delimiter, quote, escape].into_iter().flatten().find(ends_a_line);
+    if let Some(sign) = line_end.or_else(|| [delimiter, quote].into_iter().flatten().find(escapes)) {
         return Err(unknown(format!("{sign:?} between values")));
     }
     match format.as_str() {
@@ -423,7 +416,7 @@ mod tests {
                 Act::Agree("RESET")
             ]
         );
-        let isolation = Act::Show { name: "transaction_isolation".to_owned(), value: "read committed".to_owned() };
+        let isolation = Act::Show { name: "transaction_isolation", value: "read committed" };
         assert_eq!(wanted("SHOW TRANSACTION ISOLATION LEVEL"), [isolation]);
         for refused in
             ["SET ROLE operator", "SET TimeZone TO 'Asia/Shanghai'", "SET work_mem = 1", "SET SESSION AUTHORIZATION a"]

@@ -24,7 +24,7 @@ use datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
 use datafusion_pg_catalog::pg_catalog::setup_pg_catalog;
 use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 
-use super::session::{CATALOG, Session, words};
+use super::session::{CATALOG, Session, only, words};
 use super::{Limits, QueryError};
 
 /// The version of Postgres whose words are understood. Its major part is what the catalog has.
@@ -76,14 +76,9 @@ impl Catalog {
     pub fn statement(text: &str) -> Result<Statement, QueryError> {
         words(text)?;
         let wrong = |error| QueryError::Question(DataFusionError::SQL(Box::new(error), None));
-        let mut statements = WORDS.parse(text).map_err(wrong)?;
-        match statements.pop() {
-            Some(mut statement) if statements.is_empty() => {
-                name_functions(&mut statement);
-                Ok(statement)
-            }
-            _ => Err(QueryError::Question(DataFusionError::Plan("one statement is answered at a time".to_owned()))),
-        }
+        let mut statement = only(WORDS.parse(text).map_err(wrong)?)?;
+        name_functions(&mut statement);
+        Ok(statement)
     }
 
     /// A way to ask, which keeps what it is told to itself.

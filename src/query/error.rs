@@ -19,6 +19,12 @@ pub enum QueryError {
         crate::limits::QUERY_BYTES_MAX
     )]
     TooLong,
+    /// There is none.
+    #[error("there is no statement")]
+    Nothing,
+    /// There are several.
+    #[error("one statement is answered at a time")]
+    Several,
     /// It fails while it runs.
     #[error("{}", .0.strip_backtrace())]
     Engine(#[from] DataFusionError),

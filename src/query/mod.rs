@@ -58,4 +58,6 @@ pub use queries::{Queries, Query};
 pub(crate) use session::words;
 pub use session::{Answer, CATALOG, Description, Limits, SCHEMA, Session};
 pub use snapshot::{Origins, Snapshot};
+#[cfg(feature = "postgres")]
+pub(crate) use tables::with_types;
 pub use threads::Threads;

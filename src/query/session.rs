@@ -206,6 +206,14 @@ impl Session {
         Ok(DFParser::parse_sql_with_dialect(text, &*dialect).map_err(QueryError::Question)?.into())
     }
 
+    /// The one statement in a text.
+    ///
+    /// # Errors
+    /// As of [`Self::statements`]; none, or several.
+    pub fn statement(text: &str) -> Result<Statement, QueryError> {
+        only(Self::statements(text)?)
+    }
+
     /// The statements in a text, each as it was typed, without what ends it.
     ///
     /// # Errors
@@ -351,6 +359,15 @@ fn typed(
     let written = plain(plan.schema().as_arrow());
     let plan = plan.with_param_values(nothing).and_then(|plan| context.state().optimize(&plan));
     Ok(plan.map_or(written, |plan| plain(plan.schema().as_arrow())))
+}
+
+/// The one of several that is all of them.
+pub(super) fn only<T>(mut statements: Vec<T>) -> Result<T, QueryError> {
+    match statements.pop() {
+        Some(statement) if statements.is_empty() => Ok(statement),
+        Some(_) => Err(QueryError::Several),
+        None => Err(QueryError::Nothing),
+    }
 }
 
 /// The type of a parameter: as the statement says, unless who gives a value gives one that would be cut off.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringViewArray, UInt32Array};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, StringViewArray, UInt32Array};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::Result;
@@ -123,11 +123,12 @@ pub(super) fn rejections(snapshot: Arc<Snapshot>) -> Prepared {
 ///
 /// # Errors
 /// Types that cannot be cast.
-pub(super) fn with_types(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+pub(crate) fn with_types(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     let columns = schema.fields().iter().zip(batch.columns());
     let columns =
         columns.map(|(field, column)| arrow::compute::cast(column, field.data_type())).collect::<Result<_, _>>()?;
-    Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
+    let count = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &count)?)
 }
 
 /// A schema without views, which fewer programs read.

@@ -21,7 +21,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use axum::extract::DefaultBodyLimit;
 use axum::http::{StatusCode, header};
@@ -33,15 +32,12 @@ use crossbeam_channel::{Receiver, Sender};
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, oneshot, watch};
 
-use crate::access::{Access, ListenError, Listening, Role};
+use crate::access::{self, Access, ListenError, Listening, Role};
 use crate::engine::City;
 use crate::limits::{REQUEST_BYTES_MAX, REQUESTS_PENDING_MAX, SUBSCRIBERS_MAX};
 use crate::run::{Progress, Request};
 
 use answer::Refusal;
-
-/// Longest time, in seconds, that answers under way have once a run ends.
-const STOP_SECONDS: u64 = 5;
 
 /// Where a run listens if nothing is said of it.
 pub const ADDRESS_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8620);
@@ -171,10 +167,7 @@ impl Server {
     pub fn stop(self) {
         self.shared.is_ready.store(false, Ordering::Release);
         let _ = self.stop.send(true);
-        let done = self.done;
-        let wait = async { drop(tokio::time::timeout(Duration::from_secs(STOP_SECONDS), done).await) };
-        self.runtime.block_on(wait);
-        self.runtime.shutdown_timeout(Duration::from_secs(1));
+        access::close(self.runtime, self.done);
     }
 }
 
