@@ -102,7 +102,7 @@ fn bytes_to_read(program: &Program) -> usize {
         bytes += facts.case_contacts.len() * (4 + 4 + 8 + 4 + 1);
     }
     if any(&|cause| matches!(cause, Cause::Contact(contact) if contact.via_place)) {
-        bytes += size_of_val(&*facts.shared_stays) + size_of_val(&*facts.case_stays);
+        bytes += size_of_val(&*facts.shared_stays) + size_of_val(&facts.case_stays[0..facts.case_stays.len()]);
     }
     bytes
 }

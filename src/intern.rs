@@ -13,15 +13,15 @@
 //! token, and those of long ones; afterwards 8 an offset, 4 for the sorted order, and its bytes.
 
 use std::hash::{BuildHasher as _, Hasher as _};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use rayon::prelude::*;
 
 use crate::limits::ROWS_PER_TASK;
-use crate::model::Flat;
 use crate::model::flat::Visitor;
+use crate::model::{Chunked, Flat};
 
 /// Number of independent tables; enough that two threads seldom meet in one, few enough that a batch has several tokens each.
 pub const SHARDS: u32 = 64;
@@ -371,15 +371,43 @@ impl Remap {
     }
 }
 
-/// Frozen tokens: by id, and in the order of their bytes.
+/// Frozen tokens: by id, and in the order of their bytes. Others may be added; a copy shares what it can.
 #[derive(Clone, Debug, Default)]
 pub struct Tokens {
     bytes: Flat<u8>,
     ends: Flat<usize>,
     /// Those of which it is known where in the order of bytes they are.
     sorted: Flat<u32>,
-    /// All, by hash; made when the first token is to be added.
-    index: HashTable<u32>,
+    late: Late,
+    /// All, by hash; made when the first one is to be added. It may hold more, of higher ids, that were added to a copy.
+    index: Option<Arc<RwLock<HashTable<u32>>>>,
+}
+
+/// Tokens that were added, by their id less the number of those before.
+#[derive(Clone, Debug, Default)]
+struct Late {
+    bytes: Chunked<u8>,
+    begins: Chunked<u32>,
+    lengths: Chunked<u32>,
+}
+
+impl Late {
+    fn len(&self) -> usize {
+        self.begins.len()
+    }
+
+    fn get(&self, index: usize) -> &[u8] {
+        let begin = self.begins[index] as usize;
+        &self.bytes[begin..begin + self.lengths[index] as usize]
+    }
+
+    fn push(&mut self, token: &[u8]) {
+        let short = |bytes: usize| u32::try_from(bytes).expect("tokens that were added have less than 4 GB");
+        let begin = self.bytes.open(token.len(), 0);
+        self.bytes.slice_mut(begin..begin + token.len()).copy_from_slice(token);
+        self.begins.add(short(begin));
+        self.lengths.add(short(token.len()));
+    }
 }
 
 impl Tokens {
@@ -409,10 +437,10 @@ impl Tokens {
             keyed
         };
         let sorted = keyed.into_iter().map(|(_, id)| id).collect();
-        Self { bytes: bytes.into(), ends: ends.into(), sorted, index: HashTable::new() }
+        Self { bytes: bytes.into(), ends: ends.into(), sorted, ..Self::default() }
     }
 
-    /// Shows its columns to a visitor.
+    /// Shows the columns of the frozen tokens to a visitor.
     ///
     /// # Errors
     /// The visitor's first.
@@ -442,13 +470,18 @@ impl Tokens {
     /// Number of tokens.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.ends.len() + self.late.len()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.len() == 0
+    }
+
+    fn bytes_at(&self, index: usize) -> &[u8] {
+        let frozen = self.ends.len();
+        if index < frozen { token_at(&self.bytes, &self.ends, index) } else { self.late.get(index - frozen) }
     }
 
     /// The token with this index.
@@ -458,7 +491,7 @@ impl Tokens {
     #[must_use]
     pub fn get(&self, index: usize) -> &str {
         // Only whole `str`s are ever appended, so this cannot fail; tokens are short, so checking is cheap.
-        std::str::from_utf8(token_at(&self.bytes, &self.ends, index)).expect("tokens are UTF-8")
+        std::str::from_utf8(self.bytes_at(index)).expect("tokens are UTF-8")
     }
 
     /// The tokens with these indexes, back to back, with the end of each. Cost: two visits to memory a token; nothing waits
@@ -468,15 +501,13 @@ impl Tokens {
     /// If an index is out of range.
     #[must_use]
     pub fn gather(&self, indexes: &[u32]) -> (Vec<u8>, Vec<usize>) {
-        let begin = |index: usize| if index == 0 { 0 } else { self.ends[index - 1] };
-        let spans: Vec<(usize, usize)> =
-            indexes.iter().map(|&index| (begin(index as usize), self.ends[index as usize])).collect();
-        let mut bytes = Vec::with_capacity(spans.iter().map(|(begin, end)| end - begin).sum());
-        let ends = spans.iter().map(|&(begin, end)| {
-            bytes.extend_from_slice(&self.bytes[begin..end]);
+        let tokens: Vec<&[u8]> = indexes.iter().map(|&index| self.bytes_at(index as usize)).collect();
+        let mut bytes = Vec::with_capacity(tokens.iter().map(|token| token.len()).sum());
+        let mut end = |token: &&[u8]| {
+            bytes.extend_from_slice(token);
             bytes.len()
-        });
-        let ends = ends.collect();
+        };
+        let ends = tokens.iter().map(&mut end).collect();
         (bytes, ends)
     }
 
@@ -485,24 +516,35 @@ impl Tokens {
     /// # Panics
     /// If there are 2^32 tokens.
     pub fn intern(&mut self, token: &str) -> u32 {
-        let Self { bytes, ends, index, .. } = self;
-        if index.len() < ends.len() {
-            *index = HashTable::with_capacity(ends.len() + ends.len() / 8);
-            for id in 0..u32::try_from(ends.len()).expect("ids are 32-bit") {
-                index.insert_unique(index_hash(token_at(bytes, ends, id as usize)), id, |_| {
-                    unreachable!("there is room")
-                });
-            }
+        let (len, hash) = (self.len(), index_hash(token.as_bytes()));
+        let index = self.index.get_or_insert_with(Arc::default);
+        // Whoever shares the index may have added others to it, or it is new.
+        if read(index).len() != len {
+            self.index = Some(Arc::new(RwLock::new(self.index_of_all())));
         }
-        let (token, hash) = (token.as_bytes(), index_hash(token.as_bytes()));
-        if let Some(&id) = index.find(hash, |&id| token_at(bytes, ends, id as usize) == token) {
+        if let Some(id) = self.find_by_hash(token) {
             return id;
         }
-        let id = u32::try_from(ends.len()).expect("an interner holds fewer than 2^32 tokens");
-        bytes.edit(|bytes| bytes.extend_from_slice(token));
-        ends.push(bytes.len());
-        index.insert_unique(hash, id, |&id| index_hash(token_at(bytes, ends, id as usize)));
+        let id = u32::try_from(len).expect("an interner holds fewer than 2^32 tokens");
+        self.late.push(token.as_bytes());
+        if let Some(index) = &self.index {
+            let mut index = index.write().unwrap_or_else(PoisonError::into_inner);
+            index.insert_unique(hash, id, |&id| index_hash(self.bytes_at(id as usize)));
+        }
         id
+    }
+
+    fn index_of_all(&self) -> HashTable<u32> {
+        let mut index = HashTable::with_capacity(self.len() + self.len() / 8);
+        for id in 0..u32::try_from(self.len()).expect("ids are 32-bit") {
+            index.insert_unique(index_hash(self.bytes_at(id as usize)), id, |_| unreachable!("there is room"));
+        }
+        index
+    }
+
+    fn find_by_hash(&self, token: &str) -> Option<u32> {
+        let is = |&id: &u32| (id as usize) < self.len() && self.bytes_at(id as usize) == token.as_bytes();
+        read(self.index.as_ref()?).find(index_hash(token.as_bytes()), is).copied()
     }
 
     /// Puts tokens that were added in the order of bytes with the others. Cost: a sort of those, and a merge.
@@ -510,15 +552,15 @@ impl Tokens {
     /// # Panics
     /// If there are 2^32 tokens.
     pub fn sort(&mut self) {
-        let Self { bytes, ends, sorted, .. } = self;
-        if sorted.len() == ends.len() {
+        let (sorted, len) = (&self.sorted, self.len());
+        if sorted.len() == len {
             return;
         }
-        let token = |id: u32| token_at(bytes, ends, id as usize);
+        let token = |id: u32| self.bytes_at(id as usize);
         let short = |index: usize| u32::try_from(index).expect("ids are 32-bit");
-        let mut late: Vec<u32> = (short(sorted.len())..short(ends.len())).collect();
+        let mut late: Vec<u32> = (short(sorted.len())..short(len)).collect();
         late.par_sort_unstable_by(|&left, &right| token(left).cmp(token(right)));
-        let mut merged = Vec::with_capacity(ends.len());
+        let mut merged = Vec::with_capacity(len);
         let mut rest = &**sorted;
         for id in late {
             let (before, after) = rest.split_at(rest.partition_point(|&other| token(other) < token(id)));
@@ -527,7 +569,7 @@ impl Tokens {
             rest = after;
         }
         merged.extend_from_slice(rest);
-        *sorted = merged.into();
+        self.sorted = merged.into();
     }
 
     /// All indexes in the order of the tokens' bytes, but for those added since [`Self::sort`].
@@ -539,14 +581,16 @@ impl Tokens {
     /// The index of a token, if there is such a one. Cost: a binary search, or a hash once tokens have been added.
     #[must_use]
     pub fn find(&self, token: &str) -> Option<u32> {
-        if self.index.len() == self.ends.len() {
-            let hash = index_hash(token.as_bytes());
-            let is = |&id: &u32| token_at(&self.bytes, &self.ends, id as usize) == token.as_bytes();
-            return self.index.find(hash, is).copied();
+        if self.index.is_some() {
+            return self.find_by_hash(token);
         }
-        let bytes_of = |&id: &u32| token_at(&self.bytes, &self.ends, id as usize);
+        let bytes_of = |&id: &u32| self.bytes_at(id as usize);
         self.sorted.binary_search_by(|id| bytes_of(id).cmp(token.as_bytes())).ok().map(|place| self.sorted[place])
     }
+}
+
+fn read(index: &RwLock<HashTable<u32>>) -> RwLockReadGuard<'_, HashTable<u32>> {
+    index.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// By what [`Tokens`] finds a token once some have been added.

@@ -51,7 +51,7 @@
 //! | `postgres` | Postgres's protocol, a door to `desk` (feature `postgres`) | `access`, `desk`, `query` | knows no fact |
 //! | [`nightly`] | the job on one screen | all above but `explain` and `generate` | nothing is written before all is read |
 //! | [`run`] | the live run on one screen | all above but `cache`, `diff`, `explain`, `generate`, `nightly` | a message counts once, a change is told once |
-//! | `server` | HTTP for a run: facts in, changes, codes and reasons out | `access`, `engine`, `evaluate`, `explain`, `ingest`, `rules`, `run`, `sinks` | changes nothing by itself; an answer is given when it is durable and told |
+//! | `server` | HTTP for a run: facts in, changes, codes and reasons out | `access`, `engine`, `evaluate`, `explain`, `ingest`, `rules`, `run`, `sinks`, `spelt` | changes nothing by itself; an answer is given when it is durable and told |
 //! | [`cli`] | arguments, progress, summaries | anything | nobody imports it; only here are clocks read |
 //!
 //! `tests/tidy.rs` enforces the third column. [`limits`] holds every bound.
@@ -80,6 +80,7 @@
 //! | retention, R | days after which a trigger, an exposure or a report no longer counts |
 //! | standing declaration | the last accepted one; without it a person has no code |
 //! | trigger | the instant from which a cause counts |
+//! | view | a city as it stood at a position, for those who read while it goes on |
 //! | volatile | of a person: time alone may change the code otherwise than by one end of a rule |
 //! | snapshot | facts that stand still, with their rules and instant, of which questions are asked |
 //! | window | when a case (or an exposed person) infects |

@@ -31,6 +31,8 @@ pub const FEED_MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// Rows of one column, and tokens, below which a pass over them is one thread's: to wake another costs more. A feed's batch may be
 /// a single row.
 pub const ROWS_PER_TASK: usize = 4_096;
+/// Rows that come to a table later and lie in one chunk: what is copied when one of them changes while others read it.
+pub const ROWS_PER_CHUNK: usize = 1_024;
 /// Most rows of a table: they are numbered by 32 bits, and both ends of a contact are.
 pub const TABLE_ROWS_MAX: usize = u32::MAX as usize / 2;
 /// People evaluated by one task of the pool: enough to hide its cost, few enough that threads finish together.
@@ -46,6 +48,8 @@ pub const FEED_BLOCK_BYTES: usize = 1 << 18;
 pub const FEED_BLOCKS_PENDING_MAX: usize = 4;
 /// Most requests that wait for a run; who comes then waits to get in.
 pub const REQUESTS_PENDING_MAX: usize = 256;
+/// Least time between two views of a city, in milliseconds: after each, what is changed next is copied first.
+pub const VIEW_MILLIS_MIN: u64 = 50;
 /// Most requests whose messages are journalled with one sync.
 pub const REQUESTS_PER_GROUP_MAX: usize = 64;
 /// How often a copy of a store is begun anew because the run dropped what was being copied.

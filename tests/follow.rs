@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use sanma::evaluate::{Current, Flip, recompute};
+use sanma::evaluate::{Codes, Current, Flip, recompute};
 use sanma::explain::{self, Audience};
-use sanma::facts::{Facts, LiveFacts, Names};
+use sanma::facts::{Facts, FactsView, LiveFacts, Names};
 use sanma::intern::Tokens;
 use sanma::model::facts::{TableColumns as _, Tables};
 use sanma::model::{Code, LabelId, PersonId, PlaceId, Table, Timestamp};
@@ -41,23 +41,23 @@ fn renamed(world: &World) -> Tables {
     let mut tables = world.tables.clone();
     let person = |id: &mut PersonId| *id = PersonId(place_of(&PERSONS, &world.persons[id.index()]));
     let label = |id: &mut LabelId| *id = LabelId::from_index(place_of(&LABELS, &world.labels[id.index()]));
-    tables.declarations.person.iter_mut().for_each(person);
-    tables.declarations.enterprise.iter_mut().flatten().for_each(label);
-    tables.checkins.person.iter_mut().for_each(person);
-    tables.checkins.enterprise.iter_mut().flatten().for_each(label);
-    tables.cases.person.iter_mut().for_each(person);
-    tables.quarantines.person.iter_mut().for_each(person);
-    tables.contacts.person_a.iter_mut().for_each(person);
-    tables.contacts.person_b.iter_mut().for_each(person);
-    tables.stays.person.iter_mut().for_each(person);
-    for place in tables.stays.place.iter_mut().flatten() {
+    tables.declarations.person.base_mut().iter_mut().for_each(person);
+    tables.declarations.enterprise.base_mut().iter_mut().flatten().for_each(label);
+    tables.checkins.person.base_mut().iter_mut().for_each(person);
+    tables.checkins.enterprise.base_mut().iter_mut().flatten().for_each(label);
+    tables.cases.person.base_mut().iter_mut().for_each(person);
+    tables.quarantines.person.base_mut().iter_mut().for_each(person);
+    tables.contacts.person_a.base_mut().iter_mut().for_each(person);
+    tables.contacts.person_b.base_mut().iter_mut().for_each(person);
+    tables.stays.person.base_mut().iter_mut().for_each(person);
+    for place in tables.stays.place.base_mut().iter_mut().flatten() {
         *place = PlaceId::from_index(place_of(&PLACES, &world.places[place.index()]));
     }
-    tables.tests.person.iter_mut().for_each(person);
-    tables.whitelist.person.iter_mut().for_each(person);
-    tables.whitelist.reason.iter_mut().for_each(label);
-    tables.findings.person.iter_mut().for_each(person);
-    tables.reviews.person.iter_mut().for_each(person);
+    tables.tests.person.base_mut().iter_mut().for_each(person);
+    tables.whitelist.person.base_mut().iter_mut().for_each(person);
+    tables.whitelist.reason.base_mut().iter_mut().for_each(label);
+    tables.findings.person.base_mut().iter_mut().for_each(person);
+    tables.reviews.person.base_mut().iter_mut().for_each(person);
     tables
 }
 
@@ -201,6 +201,46 @@ impl Follower {
     }
 }
 
+/// What stood at a step, for whoever goes on reading it.
+struct Seen {
+    view: FactsView,
+    codes: Codes,
+    world: World,
+    program: Program,
+    at: Timestamp,
+}
+
+impl Seen {
+    /// A view says for good what stood when it was made, whatever has come since.
+    fn check(&self, seed: u64) {
+        let facts = self.view.indexed();
+        let codes = recompute(&facts, &self.program, self.at);
+        assert!(codes.iter().eq(self.codes.iter()), "seed {seed} at {}", self.at.to_rfc3339());
+        for table in Table::ALL {
+            let mut expected: Vec<u64> =
+                with_table!(self.world.tables, table, columns => columns.ids().iter().copied().collect());
+            assert_eq!(facts.rows_of(table), expected.len(), "seed {seed}, {table:?}");
+            expected.sort_unstable();
+            let ids = facts.ids_of(table);
+            let zones = ids.zones(3).into_iter();
+            let mut standing: Vec<u64> = zones
+                .flat_map(|zone| match facts.standing(table, zone.clone()) {
+                    None => ids[zone].to_vec(),
+                    Some(rows) => rows.iter().map(|&row| ids[row as usize]).collect(),
+                })
+                .collect();
+            standing.sort_unstable();
+            assert_eq!(standing, expected, "seed {seed}, {table:?}");
+        }
+        let names = &facts.names.persons;
+        for index in 0..names.len() {
+            assert_eq!(names.find(names.get(index)).map(|id| id as usize), Some(index));
+        }
+        let unknown = self.world.persons.iter().filter(|token| names.find(token).is_none());
+        assert_eq!(names.len() + unknown.count(), self.world.persons.len(), "seed {seed}: nobody who came later");
+    }
+}
+
 fn follow(seed: u64, history: &History, from_nothing: bool, mut program: Program) {
     let mut draw = Draw::new(seed, 12);
     let mut instants = history.instants.iter().copied();
@@ -218,7 +258,7 @@ fn follow(seed: u64, history: &History, from_nothing: bool, mut program: Program
         facts_of(&history.standing(&standing))
     };
     let mut follower = Follower::new(facts, &program, at);
-    let mut step = 0;
+    let (mut step, mut views) = (0, Vec::new());
     while !rest.is_empty() || step < 4 {
         step += 1;
         let (batch, later) = rest.split_at(draw.range(0, 6).min(u32::try_from(rest.len()).expect("few")) as usize);
@@ -235,7 +275,15 @@ fn follow(seed: u64, history: &History, from_nothing: bool, mut program: Program
             flips = follower.current.follow_all(&mut follower.live, &program, at);
             follower.tell(&flips);
         }
-        follower.check(seed, step, &history.standing(&standing), &program, at);
+        let world = history.standing(&standing);
+        follower.check(seed, step, &world, &program, at);
+        if draw.chance(20) {
+            let (view, codes) = (follower.live.view(), follower.current.codes().clone());
+            views.push(Seen { view, codes, world, program: program.clone(), at });
+        }
+    }
+    for view in &views {
+        view.check(seed);
     }
 }
 

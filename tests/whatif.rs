@@ -110,10 +110,10 @@ fn what_if_is_a_full_run_over_edited_tables() {
             let edited = edit.apply(&world.tables.risk_areas, at).expect("what is delisted is listed");
             // Candidates follow each other over the same facts; nothing of one may be left for the next.
             let candidates = [
-                (&rules, &edited, signed(&world, &edit, at)),
-                (&other, &another, with_listings(&world, another.rows())),
-                (&other, &edited, signed(&world, &edit, at)),
-                (&rules, &world.tables.risk_areas, world.clone()),
+                (&rules, &edited, Box::new(signed(&world, &edit, at))),
+                (&other, &another, Box::new(with_listings(&world, another.rows()))),
+                (&other, &edited, Box::new(signed(&world, &edit, at))),
+                (&rules, &world.tables.risk_areas, Box::new(world.clone())),
             ];
             let before = publish(&world, &rules, at, seed, draw);
             let mut whatif = Whatif::new(facts_of(&world), &rules, at, reasons);

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::record::{Offset, Record, Rules, Word};
-use super::{EngineError, Standing};
+use super::{EngineError, Standing, View};
 use crate::diff::{self, Change};
 use crate::evaluate::{self, Codes, Current, Flip};
 use crate::facts::{Facts, LiveFacts, Names};
 use crate::journal::Position;
 use crate::model::facts::Tables;
 use crate::model::published::ReasonLists;
-use crate::model::{Code, LocalDay, PersonId, Table, Timestamp};
+use crate::model::{Code, LocalDay, Table, Timestamp};
 use crate::rules::Program;
 
 /// What a record changed.
@@ -109,10 +109,17 @@ impl City {
         over.map_or_else(Vec::new, |over| self.live.forgettable(over))
     }
 
-    /// The rows that can bear on a person's code under the rules in force, and few others; none before the first record.
+    /// What stands now, for whoever reads it while the city goes on. Cost: none to speak of; what is changed next is copied first.
     #[must_use]
-    pub fn around(&self, person: PersonId) -> Option<Tables> {
-        Some(self.facts().around(person, self.program()?.looks_through_others()))
+    pub fn view(&mut self) -> View {
+        View {
+            position: self.position(),
+            as_of: self.as_of(),
+            rules: self.rules().cloned(),
+            program: self.program.clone(),
+            facts: self.live.view(),
+            codes: self.codes().cloned(),
+        }
     }
 
     /// Everybody's code, unless records were absorbed only.

@@ -11,10 +11,12 @@
 mod city;
 mod record;
 mod standing;
+mod view;
 
 pub use city::{City, Outcome};
 pub use record::{Begin, Offset, Record, RecordError, Rules, Word};
 pub use standing::Standing;
+pub use view::View;
 
 use crate::facts::Facts;
 use crate::journal::{Journal, JournalError, Position, Sealed, Storage};

@@ -7,6 +7,7 @@
 //! concerned. Memory: 2 bits a person and 32 bytes a code that is not plain.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -20,10 +21,10 @@ use crate::limits::{PEOPLE_PER_TASK, WORDS_PER_TASK};
 use crate::model::{ClosedEnum as _, Code, Colour, PersonId, RuleMask, Timestamp};
 use crate::rules::Program;
 
-/// Everybody's code, by person.
+/// Everybody's code, by person. A copy costs a pointer a task; whoever changes one copies the codes of that task first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Codes {
-    tasks: Vec<TaskCodes>,
+    tasks: Vec<Arc<TaskCodes>>,
 }
 
 /// The codes of [`PEOPLE_PER_TASK`] persons; bit `i` of the sets is the `i`th of them.
@@ -51,14 +52,14 @@ impl Codes {
     pub(super) fn set(&mut self, person: PersonId, code: Option<Code>) -> Option<Code> {
         let (task, place) = (person.index() / PEOPLE_PER_TASK, person.index() % PEOPLE_PER_TASK);
         if self.tasks.len() <= task {
-            self.tasks.resize_with(task + 1, TaskCodes::new);
+            self.tasks.resize_with(task + 1, || TaskCodes::new().into());
         }
-        self.tasks[task].set(place, code)
+        Arc::make_mut(&mut self.tasks[task]).set(place, code)
     }
 
     /// The persons whose codes differ from those in another state, with both.
     pub(super) fn flips(&self, after: &Self) -> Vec<(PersonId, Option<Code>, Option<Code>)> {
-        let none = TaskCodes::new();
+        let none = Arc::new(TaskCodes::new());
         let tasks = (0..self.tasks.len().max(after.tasks.len())).into_par_iter();
         let flips = tasks.flat_map_iter(|number| {
             let before = self.tasks.get(number).unwrap_or(&none);
@@ -195,7 +196,7 @@ pub fn recompute(facts: &Facts, program: &Program, at: Timestamp) -> Codes {
 pub(super) fn evaluate_all(moment: &Moment<'_>) -> Codes {
     let sieve = Sieve::new(moment);
     let tasks = (0..moment.facts.people.div_ceil(PEOPLE_PER_TASK)).into_par_iter();
-    Codes { tasks: tasks.map(|task| evaluate_task(moment, &sieve, task * PEOPLE_PER_TASK)).collect() }
+    Codes { tasks: tasks.map(|task| evaluate_task(moment, &sieve, task * PEOPLE_PER_TASK).into()).collect() }
 }
 
 /// The codes of a task's people, from `first` on.

@@ -367,7 +367,7 @@ impl Dice {
                 let (one, other) = (self.below(people), self.below(people));
                 if one != other {
                     world.contact(one, other, "02-01", 1 + self.below(300), self.of());
-                    *world.facts.contacts.started_at.last_mut().expect("a contact") = self.instant();
+                    *world.facts.contacts.started_at.base_mut().last_mut().expect("a contact") = self.instant();
                 }
             }
             let entered_at = self.instant();
@@ -404,8 +404,8 @@ impl Dice {
         if self.one_in(2) {
             world.test(self.below(people), "02-01", "02-01", self.of());
             let sampled_at = self.instant();
-            *world.facts.tests.sampled_at.last_mut().expect("a test") = sampled_at;
-            *world.facts.tests.resulted_at.last_mut().expect("a test") = self.later(sampled_at);
+            *world.facts.tests.sampled_at.base_mut().last_mut().expect("a test") = sampled_at;
+            *world.facts.tests.resulted_at.base_mut().last_mut().expect("a test") = self.later(sampled_at);
         }
     }
 

@@ -55,6 +55,12 @@ impl Bitmap {
         self.words[id / WORD] >> (id % WORD) & 1 == 1
     }
 
+    /// Whether the id is in the set; none is that is not below the bound.
+    #[must_use]
+    pub fn contains_any(&self, id: usize) -> bool {
+        self.words.get(id / WORD).is_some_and(|word| word >> (id % WORD) & 1 == 1)
+    }
+
     /// Adds all ids of another set of the same bound.
     ///
     /// # Panics
@@ -81,6 +87,11 @@ impl Bitmap {
     /// Shows its words to a visitor.
     pub(super) fn visit<V: Visitor>(&mut self, visitor: &mut V) -> Result<(), V::Error> {
         visitor.column("present", &mut self.words)
+    }
+
+    /// Lets copies share memory until one of them is changed.
+    pub(super) fn share(&mut self) {
+        self.words.share();
     }
 
     /// The ids in the set, ascending, among those of a range of words, which may go beyond the bound.

@@ -6,6 +6,7 @@
 //! Invariant: what [`Facts::of_columns`] gives is as [`Facts::new`] left it, if the visitor gives back what it was shown.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use super::Facts;
 use crate::model::Flat;
@@ -13,11 +14,18 @@ use crate::model::facts::TableColumns as _;
 use crate::model::flat::{Element, Visitor};
 
 impl Facts {
-    /// Shows every column to a visitor, under a name of its own: its group, a dot, its name there.
+    /// Shows every column to a visitor, under a name of its own: its group, a dot, its name there. What came after the columns were
+    /// closed is not shown.
     ///
     /// # Errors
     /// The visitor's first.
     pub fn visit<V: Visitor>(&mut self, visitor: &mut V) -> Result<(), V::Error> {
+        self.visit_people(visitor)?;
+        Arc::make_mut(&mut self.regions).visit(&mut Group { name: "risk_areas", visitor })
+    }
+
+    /// All of them but those of regions.
+    fn visit_people<V: Visitor>(&mut self, visitor: &mut V) -> Result<(), V::Error> {
         macro_rules! groups {
             ($($name:literal: $($part:ident).+;)+) => {$(
                 self.$($part).+.visit(&mut Group { name: $name, visitor: &mut *visitor })?;
@@ -49,15 +57,14 @@ impl Facts {
             "findings": findings;
             "findings_of": findings_of;
             "reviews": reviews;
-            "risk_areas": regions;
         }
         let visitor = &mut Group { name: "beside", visitor };
-        visitor.column("residence", &mut self.residence)?;
-        visitor.column("came_from", &mut self.came_from)?;
-        visitor.column("neighbours", &mut self.neighbours)?;
-        visitor.column("contact_rows", &mut self.contact_rows)?;
-        visitor.column("stay_region", &mut self.stay_region)?;
-        visitor.column("case_stays", &mut self.case_stays)?;
+        visitor.column("residence", self.residence.base_mut())?;
+        visitor.column("came_from", self.came_from.base_mut())?;
+        visitor.column("neighbours", self.neighbours.base_mut())?;
+        visitor.column("contact_rows", self.contact_rows.base_mut())?;
+        visitor.column("stay_region", self.stay_region.base_mut())?;
+        visitor.column("case_stays", self.case_stays.base_mut())?;
         visitor.column("shared_stays", &mut self.shared_stays)?;
         let mut until = Flat::from(vec![self.checkins_until, self.tests_until]);
         visitor.column("until", &mut until)?;
@@ -70,7 +77,9 @@ impl Facts {
     /// Lets copies of these facts share their columns: a copy costs next to nothing from then on, and whoever changes one copies
     /// the column first.
     pub fn share(&mut self) {
-        let Ok(()) = self.visit(&mut Share);
+        let Ok(()) = self.visit_people(&mut Share);
+        self.moved.share();
+        self.contacts_lost.share();
     }
 
     /// Facts of the columns that a visitor gives; `None` if those do not belong together.

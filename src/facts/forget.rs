@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::LiveFacts;
 use super::group::Ranges;
 use crate::model::facts::TableColumns as _;
-use crate::model::{Outcome, Table, Timestamp};
+use crate::model::{Chunked, Outcome, Table, Timestamp};
 
 /// Up to when what has ended is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl LiveFacts {
 fn of_persons(
     people: usize,
     ranges: &(impl Ranges + Sync),
-    ids: &[u64],
+    ids: &Chunked<u64>,
     is_over: impl Fn(usize) -> bool + Sync,
 ) -> Vec<u64> {
     let rows = (0..people).into_par_iter().flat_map_iter(|person| ranges.span_of(person).range());

@@ -5,16 +5,15 @@
 //! gives the key's place.
 //!
 //! Rows that come later do not fit between those of other keys. A key whose rows change has them elsewhere from then on, at the
-//! end of the columns with room for more, and its range is looked up in [`Moved`]; where they were nobody looks any more, but
+//! end of the columns with room for more, and its range is looked up in [`Moved`] (`paged.rs`); where they were nobody looks any more, but
 //! passes over whole columns do, so what such a pass finds is only ever too much.
 //!
-//! Cost: 4 bytes a key; a look into a small map a range once any key has moved.
+//! Cost: 4 bytes a key; two loads more a range once keys near it have moved.
 
 use std::ops::Range;
 
-use hashbrown::HashMap;
-
 use super::bitmap::Bitmap;
+use super::paged::Moved;
 use crate::model::Flat;
 use crate::model::flat::Visitor;
 
@@ -36,21 +35,6 @@ impl Span {
         let short = |place: usize| u32::try_from(place).expect("rows are numbered by 32 bits");
         let rows = short(range.len());
         Self { begin: short(range.start), rows, room: rows }
-    }
-}
-
-/// The ranges of keys whose rows have changed since the ranges were made.
-#[derive(Clone, Debug, Default)]
-struct Moved {
-    spans: HashMap<u32, Span>,
-}
-
-impl Moved {
-    fn get(&self, key: usize) -> Option<Span> {
-        if self.spans.is_empty() {
-            return None;
-        }
-        self.spans.get(&short(key)).copied()
     }
 }
 
@@ -115,7 +99,7 @@ impl Ranges for Offsets {
     }
 
     fn place(&mut self, key: usize, span: Span) {
-        self.moved.spans.insert(short(key), span);
+        self.moved.insert(key, span);
     }
 }
 
@@ -165,6 +149,13 @@ impl Sparse {
         self.present.visit(visitor)?;
         visitor.column("before", &mut self.before)?;
         visitor.column("begins", &mut self.begins)
+    }
+
+    /// Lets copies share memory until one of them is changed.
+    pub(super) fn share(&mut self) {
+        self.present.share();
+        self.before.share();
+        self.begins.share();
     }
 
     /// Whether these can be the ranges of keys below `bound` over so many rows.
@@ -234,10 +225,18 @@ impl Sparse {
         self.place(key, Span::default());
     }
 
+    /// Keeps who had rows when the ranges were made, before that changes.
+    fn rank(&mut self) {
+        if self.ranked.is_none() {
+            self.present.share();
+            self.ranked = Some(self.present.clone());
+        }
+    }
+
     /// Raises the bound of the keys.
     pub fn grow(&mut self, bound: usize) {
         if bound.div_ceil(64) > self.present.words().len() {
-            self.ranked.get_or_insert_with(|| self.present.clone());
+            self.rank();
             self.present.grow(bound);
         }
     }
@@ -249,14 +248,14 @@ impl Ranges for Sparse {
     }
 
     fn place(&mut self, key: usize, span: Span) {
-        self.ranked.get_or_insert_with(|| self.present.clone());
+        self.rank();
         self.grow(key + 1);
         if span.rows == 0 {
             self.present.remove(key);
         } else {
             self.present.insert(key);
         }
-        self.moved.spans.insert(short(key), span);
+        self.moved.insert(key, span);
     }
 }
 

@@ -9,18 +9,19 @@
 //! Cost: a look-up of the id and of the token, and the rows of the person; for a change of a case its contacts and the stays
 //! at its places; for listings an index of all of them, once a [`LiveFacts::settle`].
 
+use std::sync::Arc;
+
 use hashbrown::HashMap;
-use rayon::prelude::*;
 
 use super::group::Ranges;
-use super::grow::{Alone, Beside, Ends, Numbered, insert, remove};
+use super::grow::{Alone, Beside, Lone, Numbered, insert, remove};
 use super::keys::Keys;
-use super::{Bitmap, Facts, Sparse};
+use super::{Facts, Sparse};
 use crate::model::facts::{
     Case, Checkin, Contact, Declaration, Finding, PlaceStay, Quarantine, Review, RiskArea, RiskAreas, Stay,
     TableColumns as _, Test, WhitelistEntry,
 };
-use crate::model::{Flat, LabelId, PersonId, PlaceId, Region, RegionId, Table, Timestamp};
+use crate::model::{Chunked, LabelId, PersonId, PlaceId, Region, Table, Timestamp};
 
 /// Whom changes may concern. Persons may be named more than once.
 #[derive(Debug, Default)]
@@ -106,13 +107,13 @@ struct Index {
 /// Facts, and what it takes to change them.
 #[derive(Debug)]
 pub struct LiveFacts {
-    facts: Facts,
+    pub(super) facts: Facts,
     index: Index,
     /// Rows of `contacts` that hold none.
     free: Vec<u32>,
     /// All stays in places, by place and `entered_at`.
-    visits: Flat<PlaceStay>,
-    visits_of: Sparse,
+    pub(super) visits: Chunked<PlaceStay>,
+    pub(super) visits_of: Sparse,
     relist: bool,
     dirt: Dirt,
 }
@@ -168,6 +169,11 @@ macro_rules! declarations {
         Beside(Beside(Alone(&mut $facts.declarations), &mut $facts.residence), &mut $facts.came_from)
     };
 }
+macro_rules! ends {
+    ($facts:expr) => {
+        Beside(Lone(&mut $facts.neighbours), &mut $facts.contact_rows)
+    };
+}
 macro_rules! stays {
     ($facts:expr) => {
         Beside(Alone(&mut $facts.stays), &mut $facts.stay_region)
@@ -197,16 +203,17 @@ macro_rules! plain_tables {
 impl LiveFacts {
     /// Indexes facts so that they can change. Cost: a pass over the ids of every table, and a sort of the stays in places.
     #[must_use]
-    pub fn new(facts: Facts) -> Self {
+    pub fn new(mut facts: Facts) -> Self {
+        facts.share();
         let mut index = Index::default();
         macro_rules! index {
             ($($table:ident),+) => {
                 rayon::scope(|scope| {$(
                     let (keys, table) = (&mut index.$table, &facts.$table);
-                    scope.spawn(|_| *keys = Keys::of(&table.id, table.person.iter().map(|person| person.0)));
+                    scope.spawn(|_| *keys = Keys::of(table.id.base(), table.person.base().iter().map(|person| person.0)));
                 )+
                     let (keys, contacts) = (&mut index.contacts, &facts.contacts);
-                    scope.spawn(|_| *keys = Keys::of(&contacts.id, 0..));
+                    scope.spawn(|_| *keys = Keys::of(contacts.id.base(), 0..));
                 });
             };
         }
@@ -214,7 +221,15 @@ impl LiveFacts {
         index.reviews = facts.reviews.id.iter().copied().zip(0..).collect();
         index.risk_areas = facts.risk_areas().rows().map(|area| (area.id, area)).collect();
         let (visits, visits_of) = facts.all_visits();
-        let mut live = Self { facts, index, free: Vec::new(), visits, visits_of, relist: false, dirt: Dirt::default() };
+        let mut live = Self {
+            facts,
+            index,
+            free: Vec::new(),
+            visits: visits.into(),
+            visits_of,
+            relist: false,
+            dirt: Dirt::default(),
+        };
         live.facts.moved.grow(live.facts.people);
         live
     }
@@ -224,11 +239,6 @@ impl LiveFacts {
     #[must_use]
     pub const fn facts(&self) -> &Facts {
         &self.facts
-    }
-
-    /// The facts as they stand, and nothing of what it takes to change them.
-    pub(super) fn into_facts(self) -> Facts {
-        self.facts
     }
 
     /// Number of rows in a table.
@@ -338,8 +348,7 @@ impl LiveFacts {
     /// Puts a declaration in.
     pub fn upsert_declaration(&mut self, row: Declaration) {
         let facts = &mut self.facts;
-        let (residence, came_from) =
-            (facts.regions.number(row.residence), row.came_from.map(|region| facts.regions.number(region)));
+        let (residence, came_from) = (facts.number(row.residence), row.came_from.map(|region| facts.number(region)));
         let (keys, row) = (&mut self.index.declarations, ((row, residence), came_from));
         let old = replace(keys, facts.people, &mut declarations!(facts), &mut facts.declarations_of, row);
         self.touch(old.map(|old| old.person()));
@@ -388,11 +397,12 @@ impl LiveFacts {
 
     fn add_case_stay(&mut self, place: PlaceId, stay: PlaceStay) {
         let before = |other: &PlaceStay| other.entered_at <= stay.entered_at;
-        insert(&mut self.facts.case_stays, &mut self.facts.case_stays_of, place.index(), stay, before);
+        insert(&mut Lone(&mut self.facts.case_stays), &mut self.facts.case_stays_of, place.index(), stay, before);
     }
 
     fn drop_case_stay(&mut self, place: PlaceId, stay: PlaceStay) {
-        remove(&mut self.facts.case_stays, &mut self.facts.case_stays_of, place.index(), |other| *other == stay);
+        let is = |other: &PlaceStay| *other == stay;
+        remove(&mut Lone(&mut self.facts.case_stays), &mut self.facts.case_stays_of, place.index(), is);
     }
 
     /// Whoever met a person, in contact or at a place, may be exposed otherwise than before.
@@ -413,11 +423,11 @@ impl LiveFacts {
     pub fn upsert_stay(&mut self, row: Stay) {
         self.remove_stay(row.id);
         let facts = &mut self.facts;
-        let row = (row, facts.regions.number(row.region));
+        let row = (row, facts.number(row.region));
         put(&mut self.index.stays, facts.people, &mut stays!(facts), &mut facts.stays_of, row);
         if let Some((place, stay)) = visit_of(&row.0) {
             let before = |other: &PlaceStay| other.entered_at <= stay.entered_at;
-            insert(&mut self.visits, &mut self.visits_of, place.index(), stay, before);
+            insert(&mut Lone(&mut self.visits), &mut self.visits_of, place.index(), stay, before);
             if self.facts.cases_of.contains(stay.person.index()) {
                 self.add_case_stay(place, stay);
                 self.expose_those_beside(place, stay);
@@ -432,7 +442,7 @@ impl LiveFacts {
         let old = take(&mut self.index.stays, &mut stays!(facts), &mut facts.stays_of, id);
         let Some((row, _)) = old else { return false };
         if let Some((place, stay)) = visit_of(&row) {
-            remove(&mut self.visits, &mut self.visits_of, place.index(), |other| *other == stay);
+            remove(&mut Lone(&mut self.visits), &mut self.visits_of, place.index(), |other| *other == stay);
             if self.facts.cases_of.contains(stay.person.index()) {
                 self.drop_case_stay(place, stay);
                 self.expose_those_beside(place, stay);
@@ -450,19 +460,22 @@ impl LiveFacts {
     pub fn upsert_contact(&mut self, contact: Contact) {
         self.remove_contact(contact.id);
         let Self { facts, index, free, .. } = self;
+        if index.contacts.is_full() {
+            let standing = (0..facts.contacts.len()).filter(|&row| facts.stands(Table::Contacts, row));
+            let short = |row| u32::try_from(row).expect("rows are numbered by 32 bits");
+            index.contacts.renew(standing.map(|row| (facts.contacts.id[row], short(row))));
+        }
         let row = free.pop().unwrap_or_else(|| {
-            facts.contacts.push(contact);
-            u32::try_from(facts.contacts.len() - 1).expect("rows are numbered by 32 bits")
+            let row = facts.contacts.open(1, contact);
+            u32::try_from(row).expect("rows are numbered by 32 bits")
         });
         facts.contacts.set(row as usize, contact);
-        if index.contacts.is_full() {
-            let is_free: hashbrown::HashSet<u32> = free.iter().copied().collect();
-            let ids = facts.contacts.id.iter().copied().zip(0u32..);
-            index.contacts.renew(ids.filter(|(_, other)| *other != row && !is_free.contains(other)));
+        if facts.contacts_lost.contains_any(row as usize) {
+            facts.contacts_lost.remove(row as usize);
         }
         index.contacts.put(contact.id, row);
         for (person, other) in [(contact.person_a, contact.person_b), (contact.person_b, contact.person_a)] {
-            let mut ends = Ends(&mut self.facts.neighbours, &mut self.facts.contact_rows);
+            let mut ends = ends!(self.facts);
             insert(&mut ends, &mut self.facts.contacts_of, person.index(), (other, row), |_| true);
         }
         self.link(contact.person_a, contact.person_b);
@@ -483,11 +496,17 @@ impl LiveFacts {
         let Some(row) = self.index.contacts.take(id, |row| facts.contacts.id[row as usize] == id) else { return false };
         let contact = facts.contacts.row(row as usize);
         for person in [contact.person_a, contact.person_b] {
-            let mut ends = Ends(&mut self.facts.neighbours, &mut self.facts.contact_rows);
+            let mut ends = ends!(self.facts);
             remove(&mut ends, &mut self.facts.contacts_of, person.index(), |&(_, other)| other == row);
         }
         self.link(contact.person_a, contact.person_b);
-        self.free.push(row);
+        let facts = &mut self.facts;
+        facts.contacts_lost.grow(row as usize + 1);
+        facts.contacts_lost.insert(row as usize);
+        // The base is never written: a row of it is left behind.
+        if row as usize >= facts.contacts.id.base().len() {
+            self.free.push(row);
+        }
         true
     }
 
@@ -547,47 +566,20 @@ impl LiveFacts {
 
     /// Ends a run of changes: listings count, and whom the changes may concern is handed over.
     pub fn settle(&mut self) -> Dirt {
+        self.relist();
+        std::mem::take(&mut self.dirt)
+    }
+
+    /// Lets listings count that were put in or taken out.
+    pub(super) fn relist(&mut self) {
         if std::mem::take(&mut self.relist) {
             let mut listings = RiskAreas::default();
             for &area in self.index.risk_areas.values() {
                 listings.push(area);
             }
-            self.facts.regions = std::mem::take(&mut self.facts.regions).relisted(listings);
+            let regions = Arc::unwrap_or_clone(std::mem::take(&mut self.facts.regions));
+            self.facts.regions = regions.relisted(listings).into();
         }
-        std::mem::take(&mut self.dirt)
-    }
-
-    /// Brings up to date what an evaluation of everybody reads from the cases' side. Cost: a visit a contact of a case and a
-    /// stay at a place where one stayed.
-    pub fn index_meetings(&mut self) {
-        self.facts.case_contacts = self.facts.contacts_of_cases();
-        let places = self.facts.case_stays_of.keys();
-        let shared = places.iter().flat_map(|&place| {
-            self.visits[self.visits_of.range(place as usize)].iter().map(move |&stay| (place as usize, stay))
-        });
-        let (places, stays): (Vec<usize>, Vec<PlaceStay>) = shared.unzip();
-        self.facts.shared_stays = stays.into();
-        self.facts.shared_stays_of = Sparse::of_ascending(self.facts.names.places.len(), places.into_iter());
-    }
-
-    /// Whoever lives in, came from or stayed in one of some regions, ascending.
-    ///
-    /// Cost: 8 bytes a declaration and 4 a stay, in the order of persons.
-    ///
-    /// # Panics
-    /// Never: ids of persons are 32-bit, which their interner sees to.
-    #[must_use]
-    pub fn people_of_regions(&self, regions: &Bitmap) -> Vec<PersonId> {
-        let facts = &self.facts;
-        let within = |region: RegionId| regions.contains(region.index());
-        let is_of = |person: &PersonId| {
-            let mut stays = facts.stays_of.range(person.index());
-            let mut declarations = facts.declarations_of.range(person.index());
-            stays.any(|row| within(facts.stay_region[row]))
-                || declarations.any(|row| within(facts.residence[row]) || facts.came_from[row].is_some_and(within))
-        };
-        let people = u32::try_from(facts.people).expect("person ids are 32-bit");
-        (0..people).into_par_iter().map(PersonId).filter(is_of).collect()
     }
 }
 

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::{Facts, Sparse};
 use crate::model::facts::{Contact, Contacts, PlaceStay, TableColumns as _};
-use crate::model::{Flat, PersonId, PlaceId, Timestamp};
+use crate::model::{Chunked, Flat, PersonId, PlaceId, Timestamp};
 
 impl Facts {
     /// Builds the indexes of this file; the tables are in order.
@@ -19,7 +19,19 @@ impl Facts {
         self.index_shared_stays();
     }
 
-    pub(super) fn contacts_of_cases(&self) -> Contacts {
+    /// The same for facts that change, whose stays of cases are up to date; `visits` are all stays in places.
+    pub(super) fn index_live_meetings(&mut self, visits: &Chunked<PlaceStay>, visits_of: &Sparse) {
+        self.case_contacts = self.contacts_of_cases();
+        let places = self.case_stays_of.keys();
+        let shared = places
+            .iter()
+            .flat_map(|&place| visits[visits_of.range(place as usize)].iter().map(move |&stay| (place as usize, stay)));
+        let (places, stays): (Vec<usize>, Vec<PlaceStay>) = shared.unzip();
+        self.shared_stays = stays.into();
+        self.shared_stays_of = Sparse::of_ascending(self.names.places.len(), places.into_iter());
+    }
+
+    fn contacts_of_cases(&self) -> Contacts {
         let contacts_of = |&case: &u32| {
             self.contacts_of.range(case as usize).map(move |end| Contact {
                 person_a: PersonId(case),
@@ -38,11 +50,12 @@ impl Facts {
     fn index_case_stays(&mut self) {
         let rows = self.cases_of.keys().into_iter().flat_map(|person| self.stays_of.range(person as usize));
         let placed = rows.filter_map(|row| Some((self.stays.place[row]?, self.stays.entered_at[row], row)));
-        (self.case_stays, self.case_stays_of) = self.by_place(placed.collect());
+        let (stays, ranges) = self.by_place(placed.collect());
+        (self.case_stays, self.case_stays_of) = (stays.into(), ranges);
     }
 
     fn index_shared_stays(&mut self) {
-        let shared = self.stays.place.par_iter().enumerate().filter_map(|(row, place)| {
+        let shared = self.stays.place.base().par_iter().enumerate().filter_map(|(row, place)| {
             let place = place.filter(|place| self.case_stays_of.contains(place.index()))?;
             Some((place, self.stays.entered_at[row], row))
         });
@@ -58,7 +71,7 @@ impl Facts {
 
     /// All stays in places, by place and `entered_at`. Cost: a sort of them.
     pub(super) fn all_visits(&self) -> (Flat<PlaceStay>, Sparse) {
-        let placed = self.stays.place.par_iter().enumerate();
+        let placed = self.stays.place.base().par_iter().enumerate();
         self.by_place(placed.filter_map(|(row, place)| Some(((*place)?, self.stays.entered_at[row], row))).collect())
     }
 

@@ -21,16 +21,20 @@ mod grow;
 mod keys;
 mod live;
 mod meetings;
+mod paged;
 mod regions;
 mod standing;
+mod view;
 
 pub use bitmap::{Bitmap, insert_bit};
 pub use forget::Over;
 pub use group::{Offsets, Sparse};
 pub use live::{Dirt, LiveFacts};
 pub use regions::Regions;
+pub use view::FactsView;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use hashbrown::HashSet;
 use rayon::prelude::*;
@@ -42,7 +46,7 @@ use crate::model::facts::{
     Cases, Checkins, Contacts, Declarations, Findings, PlaceStay, Quarantines, Reviews, RiskAreas, Stays, TableColumns,
     Tables, Tests, Whitelist,
 };
-use crate::model::{Flat, LabelId, PersonId, PlaceId, Region, RegionId, Table, Timestamp};
+use crate::model::{Chunked, Flat, LabelId, PersonId, PlaceId, Region, RegionId, Table, Timestamp};
 
 /// Names behind the ids.
 #[derive(Clone, Debug, Default)]
@@ -86,14 +90,18 @@ pub struct Facts {
     pub people: usize,
     /// Who has rows that came after the columns were made; empty if nobody has.
     pub moved: Bitmap,
+    /// Rows of `contacts` that stand for none any more.
+    contacts_lost: Bitmap,
+    /// How many rows of each table stand, if others lie between them.
+    counts: Option<[usize; Table::ALL.len()]>,
     /// By person, `declared_at` and id.
     pub declarations: Declarations,
     /// Ranges of `declarations`.
     pub declarations_of: Offsets,
     /// Number of each declaration's `residence`.
-    pub residence: Flat<RegionId>,
+    pub residence: Chunked<RegionId>,
     /// Number of each declaration's `came_from`.
-    pub came_from: Flat<Option<RegionId>>,
+    pub came_from: Chunked<Option<RegionId>>,
     /// By person and `reported_at`.
     pub checkins: Checkins,
     /// Ranges of `checkins`.
@@ -113,19 +121,19 @@ pub struct Facts {
     /// Ranges of `neighbours` and `contact_rows`.
     pub contacts_of: Offsets,
     /// The other person of each end of a contact.
-    pub neighbours: Flat<PersonId>,
+    pub neighbours: Chunked<PersonId>,
     /// The row in `contacts` of each end of a contact.
-    pub contact_rows: Flat<u32>,
+    pub contact_rows: Chunked<u32>,
     /// By person.
     pub stays: Stays,
     /// Ranges of `stays`.
     pub stays_of: Offsets,
     /// Number of each stay's region.
-    pub stay_region: Flat<RegionId>,
+    pub stay_region: Chunked<RegionId>,
     /// Contacts of persons who are cases; `person_a` is the case, so one between two cases is there twice.
     pub case_contacts: Contacts,
     /// Stays of persons who are cases, by place and `entered_at`.
-    pub case_stays: Flat<PlaceStay>,
+    pub case_stays: Chunked<PlaceStay>,
     /// Ranges of `case_stays`, by place.
     pub case_stays_of: Sparse,
     /// All stays at the places at which a case has stayed, by place and `entered_at`.
@@ -149,7 +157,7 @@ pub struct Facts {
     /// As loaded: no rule reads them.
     pub reviews: Reviews,
     /// Regions and their listings.
-    pub regions: Regions,
+    pub regions: Arc<Regions>,
 }
 
 impl Facts {
@@ -170,28 +178,28 @@ impl Facts {
             findings,
             reviews,
         } = tables;
-        let mut facts = Self { people, reviews, names, regions: Regions::new(risk_areas), ..Self::default() };
+        let mut facts = Self { people, reviews, names, regions: Regions::new(risk_areas).into(), ..Self::default() };
         // The widest first: what a table needs while it is put in order adds to what is done already.
         (facts.stays, facts.stays_of) =
-            by_person(people, stays, |table| &table.person, |table, row| table.entered_at[row]);
+            by_person(people, stays, |table| table.person.base(), |table, row| table.entered_at[row]);
         (facts.checkins, facts.checkins_of) =
-            by_person(people, checkins, |table| &table.person, |table, row| table.reported_at[row]);
+            by_person(people, checkins, |table| table.person.base(), |table, row| table.reported_at[row]);
         (facts.declarations, facts.declarations_of) =
-            by_person(people, declarations, |table| &table.person, |table, row| table.declared_at[row]);
+            by_person(people, declarations, |table| table.person.base(), |table, row| table.declared_at[row]);
         (facts.contacts_of, facts.neighbours, facts.contact_rows) = neighbours_of(people, &contacts);
         facts.contacts = contacts;
         (facts.cases, facts.cases_of) =
-            few_by_person(people, cases, |table| &table.person, |table, row| table.reported_at[row]);
+            few_by_person(people, cases, |table| table.person.base(), |table, row| table.reported_at[row]);
         (facts.quarantines, facts.quarantines_of) =
-            few_by_person(people, quarantines, |table| &table.person, |table, row| table.started_at[row]);
+            few_by_person(people, quarantines, |table| table.person.base(), |table, row| table.started_at[row]);
         (facts.tests, facts.tests_of) =
-            few_by_person(people, tests, |table| &table.person, |table, row| table.sampled_at[row]);
+            few_by_person(people, tests, |table| table.person.base(), |table, row| table.sampled_at[row]);
         (facts.whitelist, facts.whitelist_of) =
-            few_by_person(people, whitelist, |table| &table.person, |table, row| table.from_at[row]);
+            few_by_person(people, whitelist, |table| table.person.base(), |table, row| table.from_at[row]);
         (facts.findings, facts.findings_of) =
-            few_by_person(people, findings, |table| &table.person, |table, row| table.found_at[row]);
-        facts.checkins_until = latest(&facts.checkins.reported_at);
-        facts.tests_until = latest(&facts.tests.resulted_at);
+            few_by_person(people, findings, |table| table.person.base(), |table, row| table.found_at[row]);
+        facts.checkins_until = latest(facts.checkins.reported_at.base());
+        facts.tests_until = latest(facts.tests.resulted_at.base());
         facts.number_regions();
         facts.index_meetings();
         facts
@@ -199,21 +207,31 @@ impl Facts {
 
     fn number_regions(&mut self) {
         let Self { regions, stays, declarations, .. } = self;
-        let met = [meet(stays.region.par_iter().copied()), meet(declarations.residence.par_iter().copied())];
-        let came_from = meet(declarations.came_from.par_iter().flatten().copied());
+        let regions = Arc::make_mut(regions);
+        let met =
+            [meet(stays.region.base().par_iter().copied()), meet(declarations.residence.base().par_iter().copied())];
+        let came_from = meet(declarations.came_from.base().par_iter().flatten().copied());
         for region in met.into_iter().flatten().chain(came_from) {
             regions.number(region);
         }
         let number = |&region: &Region| regions.number_of(region).expect("every region met has a number");
-        self.stay_region = stays.region.par_iter().map(number).collect();
-        self.residence = declarations.residence.par_iter().map(number).collect();
-        self.came_from = declarations.came_from.par_iter().map(|region| region.as_ref().map(number)).collect();
+        self.stay_region = stays.region.base().par_iter().map(number).collect();
+        self.residence = declarations.residence.base().par_iter().map(number).collect();
+        self.came_from = declarations.came_from.base().par_iter().map(|region| region.as_ref().map(number)).collect();
+    }
+
+    /// The number of a region, a new one if it is met for the first time.
+    fn number(&mut self, region: Region) -> RegionId {
+        match self.regions.number_of(region) {
+            Some(number) => number,
+            None => Arc::make_mut(&mut self.regions).number(region),
+        }
     }
 
     /// The same facts under other listings. Cost: indexing those; nothing about persons is touched.
     #[must_use]
     pub fn listing(mut self, listings: RiskAreas) -> Self {
-        self.regions = self.regions.relisted(listings);
+        self.regions = Arc::unwrap_or_clone(self.regions).relisted(listings).into();
         self
     }
 
@@ -227,7 +245,7 @@ impl Facts {
             quarantines: self.quarantines,
             contacts: self.contacts,
             stays: self.stays,
-            risk_areas: self.regions.into_listings(),
+            risk_areas: Arc::unwrap_or_clone(self.regions).into_listings(),
             tests: self.tests,
             whitelist: self.whitelist,
             findings: self.findings,
@@ -236,33 +254,39 @@ impl Facts {
         (tables, self.names)
     }
 
-    /// Number of rows in a table.
+    /// Number of rows in a table; those of facts that change are counted by [`LiveFacts::rows_of`] and [`LiveFacts::view`].
     #[must_use]
     pub fn rows_of(&self, table: Table) -> usize {
+        self.counts.as_ref().map_or_else(|| self.ids_of(table).len(), |counts| counts[table as usize])
+    }
+
+    /// Keys of the rows of a table, those included that do not stand.
+    #[must_use]
+    pub fn ids_of(&self, table: Table) -> &Chunked<u64> {
         match table {
-            Table::Declarations => self.declarations.len(),
-            Table::Checkins => self.checkins.len(),
-            Table::Cases => self.cases.len(),
-            Table::Quarantines => self.quarantines.len(),
-            Table::Contacts => self.contacts.len(),
-            Table::Stays => self.stays.len(),
-            Table::RiskAreas => self.risk_areas().len(),
-            Table::Tests => self.tests.len(),
-            Table::Whitelist => self.whitelist.len(),
-            Table::Findings => self.findings.len(),
-            Table::Reviews => self.reviews.len(),
+            Table::Declarations => &self.declarations.id,
+            Table::Checkins => &self.checkins.id,
+            Table::Cases => &self.cases.id,
+            Table::Quarantines => &self.quarantines.id,
+            Table::Contacts => &self.contacts.id,
+            Table::Stays => &self.stays.id,
+            Table::RiskAreas => &self.risk_areas().id,
+            Table::Tests => &self.tests.id,
+            Table::Whitelist => &self.whitelist.id,
+            Table::Findings => &self.findings.id,
+            Table::Reviews => &self.reviews.id,
         }
     }
 
     /// The listings, by region.
     #[must_use]
-    pub const fn risk_areas(&self) -> &RiskAreas {
+    pub fn risk_areas(&self) -> &RiskAreas {
         self.regions.listings()
     }
 }
 
 /// The neighbours of every person and the rows of the contacts with them, by person: each contact appears at both ends.
-fn neighbours_of(people: usize, contacts: &Contacts) -> (Offsets, Flat<PersonId>, Flat<u32>) {
+fn neighbours_of(people: usize, contacts: &Contacts) -> (Offsets, Chunked<PersonId>, Chunked<u32>) {
     let (left, right) = (&contacts.person_a, &contacts.person_b);
     let ends = || left.iter().chain(right).map(|person| person.index());
     let clusters = Clusters::new(people, ends());

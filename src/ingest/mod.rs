@@ -249,7 +249,7 @@ fn load_table<C: Decode + 'static>(files: &[SourceFile], sources: &Sources<'_>) 
             table.append(&mut part.rows);
         }
     }
-    let kept = last_of_each_id(table.ids());
+    let kept = last_of_each_id(table.ids().base());
     let replaced = kept.as_ref().map(|kept| (table.len() - kept.len()) as u64);
     if let Some(kept) = kept {
         table.permute(&kept);

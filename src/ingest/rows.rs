@@ -13,10 +13,11 @@ use crate::model::facts::{
     Case, Cases, Checkins, Contact, Contacts, Declarations, Finding, Findings, Quarantine, Quarantines, Review,
     Reviews, RiskArea, RiskAreas, Stay, Stays, TableColumns, Tables, Test, Tests, Whitelist, WhitelistEntry,
 };
+use crate::model::flat::Element;
 use crate::model::optional::Coded;
 use crate::model::{
-    Admission, ClosedEnum, EnumSet, Flat, LabelId, Optional, Origin, PersonId, PlaceId, Reason, Region, Symptom, Table,
-    Timestamp,
+    Admission, Chunked, ClosedEnum, EnumSet, LabelId, Optional, Origin, PersonId, PlaceId, Reason, Region, Symptom,
+    Table, Timestamp,
 };
 
 /// Final ids of a load's tokens.
@@ -29,40 +30,40 @@ pub(super) struct Remaps {
 /// Who goes over the columns of a table that name something.
 pub(super) trait NameColumns {
     /// Persons.
-    fn persons(&mut self, column: &mut Flat<PersonId>);
+    fn persons(&mut self, column: &mut Chunked<PersonId>);
     /// Places.
-    fn places(&mut self, column: &mut Flat<Option<PlaceId>>);
+    fn places(&mut self, column: &mut Chunked<Option<PlaceId>>);
     /// Labels.
-    fn labels(&mut self, column: &mut Flat<LabelId>);
+    fn labels(&mut self, column: &mut Chunked<LabelId>);
     /// Labels that may be absent.
-    fn labels_if(&mut self, column: &mut Flat<Option<LabelId>>);
+    fn labels_if(&mut self, column: &mut Chunked<Option<LabelId>>);
 }
 
 /// Turns provisional ids into final ones.
 impl NameColumns for Remaps {
-    fn persons(&mut self, column: &mut Flat<PersonId>) {
+    fn persons(&mut self, column: &mut Chunked<PersonId>) {
         let name = |id: &mut PersonId| *id = PersonId(self.persons.apply(Provisional(id.0)));
         if column.len() <= ROWS_PER_TASK {
-            column.iter_mut().for_each(name);
+            column.base_mut().iter_mut().for_each(name);
         } else {
-            column.par_iter_mut().for_each(name);
+            column.base_mut().par_iter_mut().for_each(name);
         }
     }
 
-    fn places(&mut self, column: &mut Flat<Option<PlaceId>>) {
-        for id in column.iter_mut().flatten() {
+    fn places(&mut self, column: &mut Chunked<Option<PlaceId>>) {
+        for id in column.base_mut().iter_mut().flatten() {
             *id = PlaceId::from_index(self.places.apply(provisional(id.index())));
         }
     }
 
-    fn labels(&mut self, column: &mut Flat<LabelId>) {
-        for id in column.iter_mut() {
+    fn labels(&mut self, column: &mut Chunked<LabelId>) {
+        for id in column.base_mut().iter_mut() {
             *id = LabelId::from_index(self.labels.apply(provisional(id.index())));
         }
     }
 
-    fn labels_if(&mut self, column: &mut Flat<Option<LabelId>>) {
-        for id in column.iter_mut().flatten() {
+    fn labels_if(&mut self, column: &mut Chunked<Option<LabelId>>) {
+        for id in column.base_mut().iter_mut().flatten() {
             *id = LabelId::from_index(self.labels.apply(provisional(id.index())));
         }
     }
@@ -130,16 +131,16 @@ impl<'a> Columns<'a> {
     }
 
     /// The next column, converted, with `nothing` where a cell is at fault.
-    fn read<T, U: Copy>(
+    fn read<T, U: Copy, C: FromIterator<U>>(
         &mut self,
         values: impl FnOnce(Values) -> Option<Vec<T>>,
         convert: impl Fn(T) -> U,
         nothing: U,
-    ) -> Flat<U> {
+    ) -> C {
         let cells = &mut self.chunk.cells[self.at];
         self.at += 1;
         let Some(values) = values(std::mem::replace(&mut cells.values, Values::Absent)) else {
-            return vec![nothing; self.chunk.rows].into();
+            return std::iter::repeat_n(nothing, self.chunk.rows).collect();
         };
         if cells.faults.is_empty() {
             return values.into_iter().map(convert).collect();
@@ -148,81 +149,90 @@ impl<'a> Columns<'a> {
         judged.map(|(value, &fault)| if fault == 0 { convert(value) } else { nothing }).collect()
     }
 
-    fn ids(&mut self) -> Flat<u64> {
+    fn ids(&mut self) -> Chunked<u64> {
         self.uints()
     }
 
-    fn persons(&mut self) -> Flat<PersonId> {
+    fn persons(&mut self) -> Chunked<PersonId> {
         self.read(Values::token, |id| PersonId(id.0), PersonId(0))
     }
 
-    fn places(&mut self) -> Flat<Option<PlaceId>> {
+    fn places(&mut self) -> Chunked<Option<PlaceId>> {
         self.read(Values::token, |id| Some(PlaceId::from_index(id.0)), None)
     }
 
-    fn labels(&mut self) -> Flat<LabelId> {
+    fn labels(&mut self) -> Chunked<LabelId> {
         self.read(Values::token, |id| LabelId::from_index(id.0), LabelId::from_index(0))
     }
 
-    fn labels_if(&mut self) -> Flat<Option<LabelId>> {
+    fn labels_if(&mut self) -> Chunked<Option<LabelId>> {
         self.read(Values::token, |id| Some(LabelId::from_index(id.0)), None)
     }
 
-    fn instants(&mut self) -> Flat<Timestamp> {
+    fn instants(&mut self) -> Chunked<Timestamp> {
         self.read(Values::instant, Timestamp, Timestamp::default())
     }
 
-    fn instants_if(&mut self) -> Flat<Optional<Timestamp>> {
+    fn instants_if(&mut self) -> Chunked<Optional<Timestamp>> {
         self.read(Values::instant, |micros| Some(Timestamp(micros)).into(), None.into())
     }
 
     /// Ends: null is open.
-    fn ends(&mut self) -> Flat<Timestamp> {
+    fn ends(&mut self) -> Chunked<Timestamp> {
         self.read(Values::instant, Timestamp, Timestamp::NEVER)
     }
 
-    fn regions(&mut self) -> Flat<Region> {
+    fn regions(&mut self) -> Chunked<Region> {
         self.read(Values::uint, |code| region(code).unwrap_or(NOWHERE), NOWHERE)
     }
 
-    fn regions_if(&mut self) -> Flat<Option<Region>> {
+    fn regions_if(&mut self) -> Chunked<Option<Region>> {
         self.read(Values::uint, region, None)
     }
 
-    fn uints<T: TryFrom<u64> + Copy + Default>(&mut self) -> Flat<T> {
+    fn uints<T: TryFrom<u64> + Element + Default>(&mut self) -> Chunked<T> {
         self.read(Values::uint, |value| T::try_from(value).unwrap_or_default(), T::default())
     }
 
-    fn uints_if<T: TryFrom<u64> + Coded>(&mut self) -> Flat<Optional<T>> {
+    fn uints_if<T: TryFrom<u64> + Coded>(&mut self) -> Chunked<Optional<T>>
+    where
+        Optional<T>: Element,
+    {
         self.read(Values::uint, |value| T::try_from(value).ok().into(), None.into())
     }
 
-    fn enumerations<E: ClosedEnum>(&mut self) -> Flat<E> {
+    fn enumerations<E: ClosedEnum + Element>(&mut self) -> Chunked<E> {
         self.read(Values::code, |code| E::ALL[usize::from(code)], E::ALL[0])
     }
 
-    fn enumerations_if<E: ClosedEnum + Coded>(&mut self) -> Flat<Optional<E>> {
+    fn enumerations_if<E: ClosedEnum + Coded>(&mut self) -> Chunked<Optional<E>>
+    where
+        Optional<E>: Element,
+    {
         self.read(Values::code, |code| Some(E::ALL[usize::from(code)]).into(), None.into())
     }
 
     /// One column of flags a value of the enumeration, in its order.
-    fn flags<E: ClosedEnum>(&mut self) -> Flat<EnumSet<E>> {
+    fn flags<E: ClosedEnum>(&mut self) -> Chunked<EnumSet<E>>
+    where
+        EnumSet<E>: Element,
+    {
         let mut sets = vec![EnumSet::EMPTY; self.chunk.rows];
         for &value in E::ALL {
-            let flags = self.read(Values::bool, |flag| flag, false);
+            let flags: Vec<bool> = self.read(Values::bool, |flag| flag, false);
             for (set, &flag) in sets.iter_mut().zip(&flags) {
                 *set = set.with(value, flag);
             }
         }
-        sets.into()
+        sets.into_iter().collect()
     }
 
-    fn celsius(&mut self) -> Flat<f64> {
+    fn celsius(&mut self) -> Chunked<f64> {
         self.read(Values::float, |degrees| degrees, f64::NAN)
     }
 
     /// Where each row came from: no column of the file.
-    fn origins(&self) -> Flat<Origin> {
+    fn origins(&self) -> Chunked<Origin> {
         let offset = |row| u32::try_from((self.offset_of)(row)).unwrap_or(u32::MAX);
         (0..self.chunk.rows).map(|row| Origin { source: self.chunk.source, offset: offset(row) }).collect()
     }

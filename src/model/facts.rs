@@ -6,8 +6,11 @@
 //!
 //! Invariant: a row here is valid in the sense of SPEC 1; whoever makes one has checked it.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
+use super::chunked::Chunked;
 use super::enums::{
     Admission, CaseKind, DocType, EnumSet, Level, Outcome, QuarantineKind, ReviewState, Setting, Symptom, TestResult,
 };
@@ -33,14 +36,14 @@ macro_rules! tables {
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct $columns {
             /// Key of each row.
-            pub id: Flat<u64>,
-            $($(#[$field_doc])* pub $field: Flat<<$type as Keep>::Kept>,)+
+            pub id: Chunked<u64>,
+            $($(#[$field_doc])* pub $field: Chunked<<$type as Keep>::Kept>,)+
         }
 
         impl TableColumns for $columns {
             type Row = $row;
 
-            fn ids(&self) -> &[u64] {
+            fn ids(&self) -> &Chunked<u64> {
                 &self.id
             }
 
@@ -59,18 +62,38 @@ macro_rules! tables {
             }
 
             fn truncate(&mut self, rows: usize) {
-                self.id.edit(|ids| ids.truncate(rows));
-                $(self.$field.edit(|values| values.truncate(rows));)+
+                self.id.truncate(rows);
+                $(self.$field.truncate(rows);)+
+            }
+
+            fn open(&mut self, rows: usize, filler: $row) -> usize {
+                $(self.$field.open(rows, filler.$field.keep());)+
+                self.id.open(rows, filler.id)
+            }
+
+            fn copy_rows(&mut self, from: Range<usize>, to: usize) {
+                copy_rows(&mut self.id, from.clone(), to);
+                $(copy_rows(&mut self.$field, from.clone(), to);)+
+            }
+
+            fn insert_row(&mut self, rows: Range<usize>, at: usize, row: $row) {
+                insert_row(&mut self.id, rows.clone(), at, row.id);
+                $(insert_row(&mut self.$field, rows.clone(), at, row.$field.keep());)+
+            }
+
+            fn remove_row(&mut self, rows: Range<usize>, at: usize) {
+                remove_row(&mut self.id, rows.clone(), at);
+                $(remove_row(&mut self.$field, rows.clone(), at);)+
             }
 
             fn append(&mut self, other: &mut Self) {
-                append(&mut self.id, &mut other.id);
-                $(append(&mut self.$field, &mut other.$field);)+
+                append(self.id.base_mut(), other.id.base_mut());
+                $(append(self.$field.base_mut(), other.$field.base_mut());)+
             }
 
             fn reserve(&mut self, rows: usize) {
-                self.id.edit(|ids| ids.reserve_exact(rows));
-                $(self.$field.edit(|values| values.reserve_exact(rows));)+
+                self.id.base_mut().edit(|ids| ids.reserve_exact(rows));
+                $(self.$field.base_mut().edit(|values| values.reserve_exact(rows));)+
             }
 
             fn retain(&mut self, keep: &[bool]) {
@@ -81,8 +104,8 @@ macro_rules! tables {
             fn scatter(&mut self, cluster_of: &[u16], begins: &[u32]) {
                 let Self { id, $($field),+ } = self;
                 rayon::scope(|scope| {
-                    scope.spawn(|_| scatter(id, cluster_of, begins));
-                    $(scope.spawn(|_| scatter($field, cluster_of, begins));)+
+                    scope.spawn(|_| scatter(id.base_mut(), cluster_of, begins));
+                    $(scope.spawn(|_| scatter($field.base_mut(), cluster_of, begins));)+
                 });
             }
 
@@ -92,14 +115,14 @@ macro_rules! tables {
             }
 
             fn visit<V: Visitor>(&mut self, visitor: &mut V) -> Result<(), V::Error> {
-                visitor.column("id", &mut self.id)?;
-                $(visitor.column(stringify!($field), &mut self.$field)?;)+
+                visitor.column("id", self.id.base_mut())?;
+                $(visitor.column(stringify!($field), self.$field.base_mut())?;)+
                 Ok(())
             }
 
             fn write_columns(&self, bytes: &mut Vec<u8>) {
-                bytes.extend_from_slice(self.id.bytes());
-                $(bytes.extend_from_slice(self.$field.bytes());)+
+                bytes.extend_from_slice(self.id.base().bytes());
+                $(bytes.extend_from_slice(self.$field.base().bytes());)+
             }
 
             fn is_even(&self) -> bool {
@@ -115,13 +138,21 @@ pub trait TableColumns: Default + Send + Sync {
     type Row: Copy + std::fmt::Debug + Send;
 
     /// Keys of the rows.
-    fn ids(&self) -> &[u64];
+    fn ids(&self) -> &Chunked<u64>;
     /// One row. Panics when out of range.
     fn row(&self, row: usize) -> Self::Row;
     /// Adds a row at the end.
     fn push(&mut self, row: Self::Row);
     /// Replaces a row. Panics when out of range.
     fn set(&mut self, at: usize, row: Self::Row);
+    /// Gives so many rows behind all others, back to back, and where they begin: [`Chunked::open`].
+    fn open(&mut self, rows: usize, filler: Self::Row) -> usize;
+    /// Copies rows to others, which were opened.
+    fn copy_rows(&mut self, from: Range<usize>, to: usize);
+    /// Puts a row in at a place of a range, behind which one row is free; those behind it move on.
+    fn insert_row(&mut self, rows: Range<usize>, at: usize, row: Self::Row);
+    /// Takes the row at a place of a range out; those behind it move up.
+    fn remove_row(&mut self, rows: Range<usize>, at: usize);
     /// Leaves only so many rows, the first.
     fn truncate(&mut self, rows: usize);
     /// Moves all rows of `other` to the end of this one.
@@ -145,7 +176,7 @@ pub trait TableColumns: Default + Send + Sync {
     /// Whether all columns are of one length.
     fn is_even(&self) -> bool;
 
-    /// Number of rows.
+    /// Number of rows, those included that stand for nothing.
     fn len(&self) -> usize {
         self.ids().len()
     }
@@ -164,9 +195,28 @@ fn append<T: Element>(column: &mut Flat<T>, other: &mut Flat<T>) {
     column.edit(|values| values.append(&mut more));
 }
 
-fn retain<T: Element>(column: &mut Flat<T>, keep: &[bool]) {
-    let mut keep = keep.iter();
-    column.edit(|values| values.retain(|_| *keep.next().expect("one flag a row")));
+fn retain<T: Element>(column: &mut Chunked<T>, keep: &[bool]) {
+    *column = column.iter().zip(keep).filter(|&(_, &keep)| keep).map(|(&value, _)| value).collect();
+}
+
+/// Copies values to rows that were opened for them.
+pub fn copy_rows<T: Element>(column: &mut Chunked<T>, from: Range<usize>, to: usize) {
+    let values = column[from].to_vec();
+    column.slice_mut(to..to + values.len()).copy_from_slice(&values);
+}
+
+/// Puts a value in at a place of a range, behind which one row is free; those behind it move on.
+pub fn insert_row<T: Element>(column: &mut Chunked<T>, rows: Range<usize>, at: usize, value: T) {
+    let values = column.slice_mut(rows.start..rows.end + 1);
+    let at = at - rows.start;
+    values.copy_within(at..rows.len(), at + 1);
+    values[at] = value;
+}
+
+/// Takes the value at a place of a range out; those behind it move up.
+pub fn remove_row<T: Element>(column: &mut Chunked<T>, rows: Range<usize>, at: usize) {
+    let at = at - rows.start;
+    column.slice_mut(rows).copy_within(at + 1.., at);
 }
 
 fn scatter<T: Element>(column: &mut Flat<T>, cluster_of: &[u16], begins: &[u32]) {
@@ -181,7 +231,7 @@ fn scatter<T: Element>(column: &mut Flat<T>, cluster_of: &[u16], begins: &[u32])
     *column = scattered.into();
 }
 
-fn gather<T: Element>(column: &mut Flat<T>, order: &[u32]) {
+fn gather<T: Element>(column: &mut Chunked<T>, order: &[u32]) {
     let value = |&row: &u32| column[row as usize];
     *column = if order.len() <= ROWS_PER_TASK {
         order.iter().map(value).collect()

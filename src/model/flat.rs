@@ -187,7 +187,7 @@ impl<T> Deref for Flat<T> {
 /// Values that are not in memory of their own are copied before they are changed.
 impl<T: Element> DerefMut for Flat<T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        if matches!(self.owner, Owner::Shared(_)) {
+        if self.is_shared() {
             self.edit(|_| ());
         }
         match &mut self.owner {
@@ -243,6 +243,12 @@ impl<T: Element> Flat<T> {
         self.owner = Owner::Shared(buffer);
     }
 
+    /// Whether the values are not in memory of their own.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        matches!(self.owner, Owner::Shared(_))
+    }
+
     /// The values' bytes as a buffer. Cost: a copy unless they are shared or in a file.
     #[must_use]
     pub fn buffer(&self) -> Buffer {
@@ -250,6 +256,13 @@ impl<T: Element> Flat<T> {
             Owner::Memory(_) => Buffer::from(self.bytes()),
             Owner::Shared(bytes) => bytes.clone(),
         }
+    }
+
+    /// The values' bytes as a buffer. Cost: none to speak of.
+    #[must_use]
+    pub fn into_buffer(mut self) -> Buffer {
+        self.share();
+        self.buffer()
     }
 
     /// The bytes of some of the values, as [`Self::buffer`]; whoever counts memory counts those alone. Panics when out of range.

@@ -2,6 +2,7 @@
 //!
 //! Invariant: no I/O, no locks, no rules.
 
+pub mod chunked;
 pub mod codes;
 pub mod enums;
 pub mod facts;
@@ -13,6 +14,7 @@ pub mod rejection;
 pub mod schema;
 pub mod time;
 
+pub use chunked::Chunked;
 pub use codes::Code;
 pub use enums::{
     Admission, CaseKind, ClosedEnum, Colour, DocType, EnumSet, Level, Outcome, QuarantineKind, ReviewState, Setting,

@@ -11,7 +11,7 @@ use arrow::array::{
     ArrayRef, ArrowPrimitiveType, AsArray as _, BooleanArray, PrimitiveArray, StringViewArray,
     TimestampMicrosecondArray, UInt8Array, UInt32Array,
 };
-use arrow::buffer::{NullBuffer, ScalarBuffer};
+use arrow::buffer::{Buffer, NullBuffer, ScalarBuffer};
 use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef, UInt32Type, UInt64Type};
 use arrow::error::ArrowError;
@@ -22,35 +22,35 @@ use crate::facts::Facts;
 use crate::model::flat::Element;
 use crate::model::schema::instant_type;
 use crate::model::{
-    Admission, CaseKind, ClosedEnum, DocType, EnumSet, Flat, LabelId, Level, Optional, Outcome, PersonId, PlaceId,
-    QuarantineKind, Region, ReviewState, Setting, Symptom, Table, TestResult, Timestamp,
+    Admission, CaseKind, Chunked, ClosedEnum, DocType, EnumSet, Flat, LabelId, Level, Optional, Outcome, PersonId,
+    PlaceId, QuarantineKind, Region, ReviewState, Setting, Symptom, Table, TestResult, Timestamp,
 };
 
 /// Where a column lies, and what its values mean.
 #[derive(Clone, Copy)]
 pub(super) enum Kept {
     /// Keys of rows.
-    Id(fn(&Facts) -> &Flat<u64>),
+    Id(fn(&Facts) -> &Chunked<u64>),
     /// Seconds.
-    Count(fn(&Facts) -> &Flat<u32>),
-    Person(fn(&Facts) -> &Flat<PersonId>),
-    Place(fn(&Facts) -> &Flat<Option<PlaceId>>),
-    Label(fn(&Facts) -> &Flat<LabelId>),
-    MaybeLabel(fn(&Facts) -> &Flat<Option<LabelId>>),
-    Region(fn(&Facts) -> &Flat<Region>),
-    MaybeRegion(fn(&Facts) -> &Flat<Option<Region>>),
+    Count(fn(&Facts) -> &Chunked<u32>),
+    Person(fn(&Facts) -> &Chunked<PersonId>),
+    Place(fn(&Facts) -> &Chunked<Option<PlaceId>>),
+    Label(fn(&Facts) -> &Chunked<LabelId>),
+    MaybeLabel(fn(&Facts) -> &Chunked<Option<LabelId>>),
+    Region(fn(&Facts) -> &Chunked<Region>),
+    MaybeRegion(fn(&Facts) -> &Chunked<Option<Region>>),
     /// Instants that are there.
-    Instant(fn(&Facts) -> &Flat<Timestamp>),
+    Instant(fn(&Facts) -> &Chunked<Timestamp>),
     /// Ends, of which `NEVER` is null.
-    End(fn(&Facts) -> &Flat<Timestamp>),
-    MaybeInstant(fn(&Facts) -> &Flat<Optional<Timestamp>>),
-    Seat(fn(&Facts) -> &Flat<Optional<u16>>),
+    End(fn(&Facts) -> &Chunked<Timestamp>),
+    MaybeInstant(fn(&Facts) -> &Chunked<Optional<Timestamp>>),
+    Seat(fn(&Facts) -> &Chunked<Optional<u16>>),
     /// Degrees, of which NaN is null.
-    Temperature(fn(&Facts) -> &Flat<f64>),
-    Symptom(fn(&Facts) -> &Flat<EnumSet<Symptom>>, Symptom),
-    Admission(fn(&Facts) -> &Flat<EnumSet<Admission>>, Admission),
+    Temperature(fn(&Facts) -> &Chunked<f64>),
+    Symptom(fn(&Facts) -> &Chunked<EnumSet<Symptom>>, Symptom),
+    Admission(fn(&Facts) -> &Chunked<EnumSet<Admission>>, Admission),
     /// One of a few names, whose number is a byte; a number past them is null.
-    Name(fn(&Facts) -> &[u8], &'static [&'static str]),
+    Name(fn(&Facts, &Rows<'_>) -> ScalarBuffer<u8>, &'static [&'static str]),
 }
 
 use Kept::{Count, End, Id, Instant, Label, MaybeInstant, MaybeLabel, MaybeRegion, Name, Person, Place, Seat};
@@ -59,7 +59,7 @@ const DECLARATIONS: &[Kept] = &[
     Id(|facts| &facts.declarations.id),
     Person(|facts| &facts.declarations.person),
     Instant(|facts| &facts.declarations.declared_at),
-    Name(|facts| facts.declarations.doc_type.bytes(), DocType::NAMES),
+    Name(|facts, rows| bytes(&facts.declarations.doc_type, rows), DocType::NAMES),
     Kept::Region(|facts| &facts.declarations.residence),
     MaybeRegion(|facts| &facts.declarations.came_from),
     MaybeInstant(|facts| &facts.declarations.arrived_at),
@@ -83,17 +83,17 @@ const CHECKINS: &[Kept] = &[
 const CASES: &[Kept] = &[
     Id(|facts| &facts.cases.id),
     Person(|facts| &facts.cases.person),
-    Name(|facts| facts.cases.kind.bytes(), CaseKind::NAMES),
+    Name(|facts, rows| bytes(&facts.cases.kind, rows), CaseKind::NAMES),
     MaybeInstant(|facts| &facts.cases.onset_at),
     Instant(|facts| &facts.cases.reported_at),
     End(|facts| &facts.cases.isolated_at),
-    Name(|facts| facts.cases.outcome.bytes(), Outcome::NAMES),
+    Name(|facts, rows| bytes(&facts.cases.outcome, rows), Outcome::NAMES),
     End(|facts| &facts.cases.outcome_at),
 ];
 const QUARANTINES: &[Kept] = &[
     Id(|facts| &facts.quarantines.id),
     Person(|facts| &facts.quarantines.person),
-    Name(|facts| facts.quarantines.kind.bytes(), QuarantineKind::NAMES),
+    Name(|facts, rows| bytes(&facts.quarantines.kind, rows), QuarantineKind::NAMES),
     Instant(|facts| &facts.quarantines.started_at),
     End(|facts| &facts.quarantines.ended_at),
 ];
@@ -103,7 +103,7 @@ const CONTACTS: &[Kept] = &[
     Person(|facts| &facts.contacts.person_b),
     Instant(|facts| &facts.contacts.started_at),
     Count(|facts| &facts.contacts.duration_s),
-    Name(|facts| facts.contacts.setting.bytes(), Setting::NAMES),
+    Name(|facts, rows| bytes(&facts.contacts.setting, rows), Setting::NAMES),
 ];
 const STAYS: &[Kept] = &[
     Id(|facts| &facts.stays.id),
@@ -117,7 +117,7 @@ const STAYS: &[Kept] = &[
 const RISK_AREAS: &[Kept] = &[
     Id(|facts| &facts.risk_areas().id),
     Kept::Region(|facts| &facts.risk_areas().region),
-    Name(|facts| facts.risk_areas().level.bytes(), Level::NAMES),
+    Name(|facts, rows| bytes(&facts.risk_areas().level, rows), Level::NAMES),
     Instant(|facts| &facts.risk_areas().listed_at),
     End(|facts| &facts.risk_areas().delisted_at),
 ];
@@ -126,7 +126,7 @@ const TESTS: &[Kept] = &[
     Person(|facts| &facts.tests.person),
     Instant(|facts| &facts.tests.sampled_at),
     Instant(|facts| &facts.tests.resulted_at),
-    Name(|facts| facts.tests.result.bytes(), TestResult::NAMES),
+    Name(|facts, rows| bytes(&facts.tests.result, rows), TestResult::NAMES),
 ];
 const WHITELIST: &[Kept] = &[
     Id(|facts| &facts.whitelist.id),
@@ -146,7 +146,7 @@ const REVIEWS: &[Kept] = &[
     Person(|facts| &facts.reviews.person),
     Kept::Region(|facts| &facts.reviews.district),
     Instant(|facts| &facts.reviews.filed_at),
-    Name(|facts| facts.reviews.state.bytes(), ReviewState::NAMES),
+    Name(|facts, rows| bytes(&facts.reviews.state, rows), ReviewState::NAMES),
     End(|facts| &facts.reviews.decided_at),
 ];
 
@@ -210,7 +210,7 @@ pub(super) fn array(kept: Kept, facts: &Facts, views: &Views, rows: &Rows<'_>) -
         Kept::Symptom(column, symptom) => flags(column(facts), rows, symptom),
         Kept::Admission(column, admission) => flags(column(facts), rows, admission),
         Name(column, names) => {
-            let codes = rows.bytes(column(facts));
+            let codes = column(facts, rows);
             let nulls: NullBuffer = codes.iter().map(|&code| usize::from(code) < names.len()).collect();
             let codes = UInt8Array::new(codes, Some(nulls).filter(|nulls| nulls.null_count() > 0));
             take(&StringViewArray::from_iter_values(names), &codes, None)?
@@ -227,14 +227,22 @@ pub(super) fn texts(views: &StringViewArray, codes: &UInt32Array) -> Result<Arra
     Ok(if views.data_buffers().is_empty() { texts } else { Arc::new(texts.as_string_view().gc()) })
 }
 
-/// Rows of a column whose values Arrow keeps alike. Cost: of a range, none.
-fn values<T: ArrowPrimitiveType, E: Element>(column: &Flat<E>, rows: &Rows<'_>) -> PrimitiveArray<T> {
+/// Rows of a column whose values Arrow keeps alike. Cost: of a range of the base, none.
+fn values<T: ArrowPrimitiveType, E: Element>(column: &Chunked<E>, rows: &Rows<'_>) -> PrimitiveArray<T> {
+    PrimitiveArray::new(buffer(column, rows).into(), None)
+}
+
+/// Rows of a column whose values are a byte.
+fn bytes<E: Element>(column: &Chunked<E>, rows: &Rows<'_>) -> ScalarBuffer<u8> {
+    buffer(column, rows).into()
+}
+
+/// The bytes of some rows of a column.
+fn buffer<E: Element>(column: &Chunked<E>, rows: &Rows<'_>) -> Buffer {
     match rows {
-        Rows::Range(rows) => PrimitiveArray::new(column.part(rows.clone()).into(), None),
-        Rows::List(rows) => {
-            let whole = ScalarBuffer::<T::Native>::from(column.buffer());
-            PrimitiveArray::from_iter_values(rows.iter().map(|&row| whole[row as usize]))
-        }
+        Rows::Range(rows) if rows.end <= column.base().len() => column.base().part(rows.clone()),
+        Rows::Range(rows) => Flat::<E>::from(column[rows.clone()].to_vec()).into_buffer(),
+        Rows::List(rows) => rows.iter().map(|&row| column[row as usize]).collect::<Flat<E>>().into_buffer(),
     }
 }
 
@@ -252,11 +260,11 @@ fn instants(values: TimestampMicrosecondArray) -> TimestampMicrosecondArray {
     values.with_data_type(instant_type())
 }
 
-fn flags<E: ClosedEnum>(column: &Flat<EnumSet<E>>, rows: &Rows<'_>, flag: E) -> ArrayRef
+fn flags<E: ClosedEnum>(column: &Chunked<EnumSet<E>>, rows: &Rows<'_>, flag: E) -> ArrayRef
 where
     EnumSet<E>: Element,
 {
-    let bits = rows.bytes(column.bytes());
+    let bits = bytes(column, rows);
     Arc::new(bits.iter().map(|bits| Some(bits >> flag.index() & 1 == 1)).collect::<BooleanArray>())
 }
 

@@ -70,8 +70,8 @@ impl FactTable {
             }
             return Access::Listed { index, rows: rows.into() };
         }
-        let all = rows.div_ceil(QUERY_ZONE_ROWS);
-        let mut zones: Vec<usize> = (0..all).collect();
+        let all = snapshot.facts.ids_of(self.table).zones(QUERY_ZONE_ROWS);
+        let mut zones: Vec<usize> = (0..all.len()).collect();
         for condition in conditions {
             let [test @ Test { wanted: Wanted::Between(bounds), .. }] = &*condition.0 else { continue };
             let Some(extremes) = snapshot.zones(self.table, test.column) else { continue };
@@ -80,8 +80,11 @@ impl FactTable {
                 i128::from(least) <= *bounds.end() && i128::from(greatest) >= *bounds.start()
             });
         }
-        let range = |zone: usize| zone * QUERY_ZONE_ROWS..rows.min((zone + 1) * QUERY_ZONE_ROWS);
-        Access::Zones { zones: zones.into_iter().map(range).collect(), all }
+        let is_all = zones.len() == all.len();
+        let zones: Vec<Range<usize>> = zones.into_iter().map(|zone| all[zone].clone()).collect();
+        let most = zones.iter().map(Range::len).sum();
+        let rows = if is_all { Precision::Exact(rows) } else { Precision::Inexact(most) };
+        Access::Zones { zones, all: all.len(), rows }
     }
 
     /// The rows that an index names for a condition, ascending, `most` at the most; the condition may not hold for all.
@@ -225,7 +228,12 @@ enum Access {
     /// An index names them; all conditions hold.
     Listed { index: &'static str, rows: Arc<[u32]> },
     /// They are in some of all zones.
-    Zones { zones: Vec<Range<usize>>, all: usize },
+    Zones {
+        zones: Vec<Range<usize>>,
+        all: usize,
+        /// How many rows are in all of them.
+        rows: Precision<usize>,
+    },
 }
 
 /// A scan of a table.
@@ -251,8 +259,8 @@ impl FactScan {
     }
 
     /// The rows of a zone for which all conditions hold.
-    fn selected(&self, zone: Range<usize>) -> Vec<u32> {
-        let mut rows: Vec<u32> = (short(zone.start)..short(zone.end)).collect();
+    fn selected(&self, zone: Range<usize>, standing: Option<Vec<u32>>) -> Vec<u32> {
+        let mut rows = standing.unwrap_or_else(|| (short(zone.start)..short(zone.end)).collect());
         for condition in &self.conditions {
             condition.retain(kept(self.table), &self.snapshot.facts, &mut rows);
         }
@@ -266,7 +274,7 @@ impl Source for FactScan {
         let columns: Vec<&str> = self.columns.iter().map(|&column| names[column].name).collect();
         let access = match &self.access {
             Access::Listed { index, rows } => format!("index={index}, rows={}", rows.len()),
-            Access::Zones { zones, all } => format!("zones={} of {all}", zones.len()),
+            Access::Zones { zones, all, .. } => format!("zones={} of {all}", zones.len()),
         };
         let test = |test: &Test| test.wanted.describe(names[test.column].name, kept(self.table)[test.column]);
         let condition = |condition: &Condition| condition.0.iter().map(test).collect::<Vec<_>>().join(" OR ");
@@ -292,10 +300,8 @@ impl Source for FactScan {
     fn rows(&self) -> Precision<usize> {
         match &self.access {
             Access::Listed { rows, .. } => Precision::Exact(rows.len()),
-            Access::Zones { zones, .. } => {
-                let rows = zones.iter().map(Range::len).sum();
-                if self.conditions.is_empty() { Precision::Exact(rows) } else { Precision::Inexact(rows) }
-            }
+            Access::Zones { rows, .. } if self.conditions.is_empty() => *rows,
+            Access::Zones { rows, .. } => rows.to_inexact(),
         }
     }
 
@@ -323,13 +329,14 @@ impl FactScan {
     /// The rows of a zone.
     fn zone_batches(self: &Arc<Self>, zone: Range<usize>, batch_rows: usize) -> Batches {
         let scan = Arc::clone(self);
-        if self.conditions.is_empty() {
+        let standing = self.snapshot.facts.standing(self.table, zone.clone());
+        if self.conditions.is_empty() && standing.is_none() {
             let end = zone.end;
             return Box::new(
                 zone.step_by(batch_rows).map(move |begin| scan.batch(&Rows::Range(begin..end.min(begin + batch_rows)))),
             );
         }
-        let rows = self.selected(zone);
+        let rows = self.selected(zone, standing);
         let begins = (0..rows.len()).step_by(batch_rows);
         Box::new(begins.map(move |begin| scan.batch(&Rows::List(&rows[begin..rows.len().min(begin + batch_rows)]))))
     }

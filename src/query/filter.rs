@@ -16,6 +16,7 @@ use hashbrown::HashSet;
 
 use super::columns::Kept;
 use super::functions::REGION_WITHIN;
+use super::rows::Rows;
 use crate::facts::Facts;
 use crate::limits::QUERY_ALTERNATIVES_MAX;
 use crate::model::{LabelId, Optional, PersonId, PlaceId, Region, Timestamp};
@@ -342,9 +343,16 @@ impl Test {
             }
             Kept::Region(column) => by_code!(column(facts), |region: &Region| Some(region.code())),
             Kept::MaybeRegion(column) => by_code!(column(facts), |region: &Option<Region>| region.map(Region::code)),
-            Kept::Name(column, names) => by_code!(column(facts), |&code: &u8| {
-                Some(u32::from(code)).filter(|&code| (code as usize) < names.len())
-            }),
+            Kept::Name(column, names) => {
+                let codes = column(facts, &Rows::List(rows));
+                let mut codes = codes.iter().map(|&code| Some(code).filter(|&code| usize::from(code) < names.len()));
+                let mut next = || codes.next().flatten().map(u32::from);
+                match &self.wanted {
+                    Wanted::Among(wanted) => rows.retain(|_| next().is_some_and(|code| wanted.contains(&code))),
+                    Wanted::Null(null) => rows.retain(|_| next().is_none() == *null),
+                    _ => rows.clear(),
+                }
+            }
             Kept::Symptom(column, flag) => self.retain_flags(rows, |row| column(facts)[row].contains(flag)),
             Kept::Admission(column, flag) => self.retain_flags(rows, |row| column(facts)[row].contains(flag)),
             Kept::Temperature(column) => match self.wanted {

@@ -7,6 +7,7 @@
 use rayon::prelude::*;
 
 use super::columns::Kept;
+use super::filter::short;
 use crate::facts::Facts;
 use crate::limits::QUERY_ZONE_ROWS;
 
@@ -18,13 +19,13 @@ pub(super) struct Inverted {
 }
 
 impl Inverted {
-    /// The rows of `bound` keys, of which each row has one or none.
+    /// The rows of `bound` keys, of which each of so many rows has one or none.
     ///
     /// # Panics
     /// If rows are over 32 bits, which a table's are not.
-    pub(super) fn new(bound: usize, keys: impl Iterator<Item = Option<usize>> + Clone) -> Self {
+    pub(super) fn new(bound: usize, rows: usize, key_of: impl Fn(usize) -> Option<usize>) -> Self {
         let mut begins = vec![0u32; bound + 1];
-        for key in keys.clone().flatten() {
+        for key in (0..rows).filter_map(&key_of) {
             begins[key + 1] += 1;
         }
         let mut sum = 0;
@@ -32,14 +33,14 @@ impl Inverted {
             sum += *begin;
             *begin = sum;
         }
-        let (mut next, mut rows) = (begins.clone(), vec![0; sum as usize]);
-        for (key, row) in keys.zip(0u32..) {
-            if let Some(key) = key {
-                rows[next[key] as usize] = row;
+        let (mut next, mut found) = (begins.clone(), vec![0; sum as usize]);
+        for row in 0..rows {
+            if let Some(key) = key_of(row) {
+                found[next[key] as usize] = short(row);
                 next[key] += 1;
             }
         }
-        Self { begins, rows }
+        Self { begins, rows: found }
     }
 
     /// The rows of a key, ascending.
@@ -62,7 +63,8 @@ pub(super) fn zones(kept: Kept, facts: &Facts) -> Option<Vec<Extremes>> {
                 let instants = zone.iter().filter_map($instant);
                 instants.fold((i64::MAX, i64::MIN), |(least, greatest), at| (least.min(at), greatest.max(at)))
             };
-            Some($column.par_chunks(QUERY_ZONE_ROWS).map(zone).collect())
+            let column = $column;
+            Some(column.zones(QUERY_ZONE_ROWS).into_par_iter().map(|rows| zone(&column[rows])).collect())
         }};
     }
     match kept {
@@ -79,9 +81,9 @@ mod tests {
     #[test]
     fn rows_are_found_by_their_key() {
         let keys = [Some(2), None, Some(0), Some(2)];
-        let inverted = Inverted::new(3, keys.into_iter());
+        let inverted = Inverted::new(3, keys.len(), |row| keys[row]);
         let rows: Vec<&[u32]> = (0..4).map(|key| inverted.rows(key)).collect();
         assert_eq!(rows, [&[2][..], &[], &[0, 3], &[]]);
-        assert_eq!(Inverted::new(0, std::iter::empty()).rows(0), &[] as &[u32]);
+        assert_eq!(Inverted::new(0, 0, |_| None).rows(0), &[] as &[u32]);
     }
 }

@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 
-use arrow::buffer::ScalarBuffer;
-
 /// Rows of a table.
 #[derive(Clone, Debug)]
 pub(super) enum Rows<'a> {
@@ -19,14 +17,6 @@ impl Rows<'_> {
         match self {
             Self::Range(rows) => rows.len(),
             Self::List(rows) => rows.len(),
-        }
-    }
-
-    /// These rows of a whole column of bytes.
-    pub(super) fn bytes(&self, column: &[u8]) -> ScalarBuffer<u8> {
-        match self {
-            Self::Range(rows) => column[rows.clone()].to_vec().into(),
-            Self::List(rows) => rows.iter().map(|&row| column[row as usize]).collect(),
         }
     }
 }

@@ -169,12 +169,15 @@ impl Snapshot {
         codes
     }
 
-    /// Rows of the declarations that stand.
+    /// Rows of the declarations that stand, ascending.
     pub(super) fn standing(&self) -> &Arc<[u32]> {
         self.standing.get_or_init(|| {
             let people = short(self.facts.people);
             let row = |person| evaluate::standing_declaration(&self.facts, &self.program, PersonId(person), self.as_of);
-            self.compute(|| (0..people).into_par_iter().filter_map(row).map(short).collect::<Vec<_>>()).into()
+            let mut rows: Vec<u32> = self.compute(|| (0..people).into_par_iter().filter_map(row).map(short).collect());
+            // Those of people whose rows have moved are behind all others.
+            rows.sort_unstable();
+            rows.into()
         })
     }
 
@@ -190,17 +193,20 @@ impl Snapshot {
     /// Stays by place.
     pub(super) fn by_place(&self) -> &Inverted {
         self.by_place.get_or_init(|| {
-            let places = self.facts.stays.place.iter().map(|place| place.map(PlaceId::index));
-            Inverted::new(self.facts.names.places.len(), places)
+            let place = |row: usize| self.facts.stays.place[row].map(PlaceId::index);
+            self.by_stays(self.facts.names.places.len(), place)
         })
     }
 
     /// Stays by the number of their region.
     pub(super) fn by_region(&self) -> &Inverted {
-        self.by_region.get_or_init(|| {
-            let regions = self.facts.stay_region.iter().map(|region| Some(region.index()));
-            Inverted::new(self.facts.regions.len(), regions)
-        })
+        self.by_region
+            .get_or_init(|| self.by_stays(self.facts.regions.len(), |row| Some(self.facts.stay_region[row].index())))
+    }
+
+    fn by_stays(&self, bound: usize, key: impl Fn(usize) -> Option<usize>) -> Inverted {
+        let facts = &self.facts;
+        Inverted::new(bound, facts.stays.id.len(), |row| key(row).filter(|_| facts.stands(Table::Stays, row)))
     }
 
     /// The least and greatest instants in the zones of a column; none of a column without instants.

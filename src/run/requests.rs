@@ -8,7 +8,7 @@ use crossbeam_channel::Receiver;
 use super::feeds::Piece;
 use super::outlets::Outlets;
 use super::{Follower, RunError, hand_over, records_of, step};
-use crate::engine::{City, Engine, Offset, Record, Rules, Word};
+use crate::engine::{City, Engine, Offset, Record, Rules, View, Word};
 use crate::ingest::feed::Event;
 use crate::journal::{Folder, Position};
 use crate::limits::{JOURNAL_BYTES_PER_BYTE, JOURNAL_FRAME_BYTES_MAX, REQUEST_BYTES_MAX, REQUESTS_PER_GROUP_MAX};
@@ -21,8 +21,8 @@ pub enum Request {
     Say(Say),
     /// To put rules in force.
     Enact(Box<RuleSet>, Reply<Receipt>),
-    /// A look at the city, between two steps. The writer waits for it.
-    Look(Box<dyn FnOnce(&mut City) + Send>),
+    /// What stands, between two steps.
+    View(Reply<View>),
 }
 
 /// Messages, and who is told when they count.
@@ -110,7 +110,7 @@ pub(super) fn answer(
                 let (city, changes) = (engine.city(), outlets.told - told);
                 reply(Receipt { position: city.position(), as_of: city.as_of(), changes, ..Receipt::default() });
             }
-            Request::Look(look) => look(engine.city_mut()),
+            Request::View(reply) => reply(engine.city_mut().view()),
         }
     }
     Ok(())
@@ -215,7 +215,7 @@ impl std::fmt::Debug for Request {
         f.write_str(match self {
             Self::Say(_) => "Say",
             Self::Enact(..) => "Enact",
-            Self::Look(_) => "Look",
+            Self::View(_) => "View",
         })
     }
 }

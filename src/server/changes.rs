@@ -23,7 +23,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::Shared;
 use super::answer::{Refusal, accepts};
 use super::form::{self, Carrier, Form, Wanted};
-use crate::engine::City;
+use crate::engine::View;
 use crate::evaluate;
 use crate::limits::{SUBSCRIBER_BYTES, SUBSCRIBER_SILENCE_SECONDS};
 use crate::model::{ClosedEnum as _, Colour, PersonId, Region};
@@ -184,8 +184,8 @@ impl Subscriber {
         let elsewhere = match self.form.wanted.region {
             Some(region) => {
                 let persons: HashSet<String> = lines.iter().map(|(_, told)| told.person.to_string()).collect();
-                let look = shared.look(move |city| who_lives_elsewhere(city, region, persons)).await;
-                look.map_err(|_| io::Error::other("the run has ended"))?
+                let view = shared.view().await.map_err(|_| io::Error::other("the run has ended"))?;
+                who_lives_elsewhere(&view, region, persons)
             }
             None => HashSet::new(),
         };
@@ -195,12 +195,12 @@ impl Subscriber {
 }
 
 /// Those of some persons who live outside of a region. Whose declaration does not stand any more lives nowhere, and is told of to all.
-fn who_lives_elsewhere(city: &City, region: Region, mut persons: HashSet<String>) -> HashSet<String> {
-    let Some(program) = city.program() else { return HashSet::new() };
-    let facts = city.facts();
+fn who_lives_elsewhere(view: &View, region: Region, mut persons: HashSet<String>) -> HashSet<String> {
+    let Some(program) = view.program() else { return HashSet::new() };
+    let facts = view.facts();
     persons.retain(|token| {
         let person = facts.names.persons.find(token).map(PersonId);
-        let standing = |person| evaluate::standing_declaration(facts, program, person, city.as_of());
+        let standing = |person| evaluate::standing_declaration(facts, program, person, view.as_of());
         let lives = person.and_then(standing).map(|row| facts.declarations.residence[row]);
         lives.is_some_and(|lives| !std::iter::successors(Some(lives), |part| part.parent()).any(|part| part == region))
     });

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::Shared;
 use super::answer::{self, Refusal};
-use crate::engine::City;
+use crate::engine::View;
 use crate::model::schema::codes_schema;
 use crate::model::{ClosedEnum as _, PersonId, Timestamp};
 use crate::sinks::{self, OutputFormat};
@@ -27,26 +27,26 @@ const FORMS: [(&str, OutputFormat); 4] = [
 
 /// `GET /v1/codes/{person}`.
 pub(super) async fn person(State(shared): State<Arc<Shared>>, Path(person): Path<String>) -> Result<Response, Refusal> {
-    let found = shared.look(move |city| code_of(city, &person)).await?;
-    let found = found.ok_or_else(|| Refusal::not_found("nobody of that name has a code"))?;
+    let view = shared.view().await?;
+    let found = code_of(&view, &person).ok_or_else(|| Refusal::not_found("nobody of that name has a code"))?;
     Ok(answer::json(&found))
 }
 
-fn code_of(city: &City, token: &str) -> Option<serde_json::Value> {
-    let (program, codes) = (city.program()?, city.codes()?);
-    let code = codes.of(PersonId(city.facts().names.persons.find(token)?))?;
+fn code_of(view: &View, token: &str) -> Option<serde_json::Value> {
+    let (program, codes) = (view.program()?, view.codes()?);
+    let code = codes.of(PersonId(view.facts().names.persons.find(token)?))?;
     Some(json!({
         "person": token,
         "colour": code.colour.name(),
         "reasons": program.names(code.reasons).collect::<Vec<_>>(),
         "excused": program.names(code.excused).collect::<Vec<_>>(),
         "valid_until": code.valid_until.finite().map(Timestamp::to_rfc3339),
-        "as_of": city.as_of().to_rfc3339(),
-        "position": city.position().0,
+        "as_of": view.as_of().to_rfc3339(),
+        "position": view.position().0,
     }))
 }
 
-/// `GET /v1/codes`: everybody, with the position in a header. The writer waits while their columns are copied.
+/// `GET /v1/codes`: everybody, with the position in a header.
 pub(super) async fn everybody(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Result<Response, Refusal> {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("*/*");
     let mut kinds = accept.split(',').map(|kind| kind.split(';').next().unwrap_or_default().trim());
@@ -60,30 +60,30 @@ pub(super) async fn everybody(State(shared): State<Arc<Shared>>, headers: Header
         let names = FORMS.map(|(name, _)| name).join(", ");
         Refusal::new(StatusCode::NOT_ACCEPTABLE, format!("codes come as {names}"))
     })?;
-    let (position, as_of, batches) =
-        shared.look(|city| (city.position().0, city.as_of().to_rfc3339(), columns_of(city))).await?;
+    let view = shared.view().await?;
+    let position = [("sanma-position", view.position().0.to_string()), ("sanma-as-of", view.as_of().to_rfc3339())];
     let written = tokio::task::spawn_blocking(move || {
         let mut bytes = Vec::new();
+        let batches = columns_of(&view);
         let batches: Vec<_> = batches.iter().map(|batch| || batch.clone()).collect();
         sinks::write_batches(&mut bytes, FilePath::new("codes"), format, &codes_schema(), &batches, &|| false)
             .map(|()| bytes)
     });
     let failed = |why: String| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, why);
     let bytes = written.await.map_err(|why| failed(why.to_string()))?.map_err(|why| failed(why.to_string()))?;
-    let position = [("sanma-position", position.to_string()), ("sanma-as-of", as_of)];
     Ok(([(header::CONTENT_TYPE, kind)], position, bytes).into_response())
 }
 
-/// The columns are what the city is asked for; what they are written as is not its time.
-fn columns_of(city: &mut City) -> Vec<RecordBatch> {
-    city.sort_names();
-    let (Some(program), Some(codes)) = (city.program(), city.codes()) else { return Vec::new() };
-    sinks::code_batches(city.facts(), program, codes).par_iter().map(|batch| batch()).collect()
+fn columns_of(view: &View) -> Vec<RecordBatch> {
+    let (Some(program), Some(codes)) = (view.program(), view.codes()) else { return Vec::new() };
+    let mut facts = view.facts().clone();
+    facts.names.persons.sort();
+    sinks::code_batches(&facts, program, codes).par_iter().map(|batch| batch()).collect()
 }
 
 /// `GET /v1/rules`: the text in force.
 pub(super) async fn rules(State(shared): State<Arc<Shared>>) -> Result<Response, Refusal> {
-    let rules = shared.look(|city| city.rules().cloned()).await?;
-    let rules = rules.ok_or_else(|| Refusal::not_found("no rules are in force"))?;
-    Ok(([(header::CONTENT_TYPE, "application/toml")], rules.text).into_response())
+    let view = shared.view().await?;
+    let rules = view.rules().ok_or_else(|| Refusal::not_found("no rules are in force"))?;
+    Ok(([(header::CONTENT_TYPE, "application/toml")], rules.text.clone()).into_response())
 }

@@ -21,11 +21,9 @@ pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> Result<&'static 
 
 /// `GET /metrics`: Prometheus' text format.
 pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Response, Refusal> {
-    let look = shared.look(|city| {
-        let colours = city.codes().map(Codes::by_colour).unwrap_or_default();
-        (colours, Table::ALL.map(|table| (table, city.rows_of(table))))
-    });
-    let (colours, rows) = look.await?;
+    let view = shared.view().await?;
+    let colours = view.codes().map(Codes::by_colour).unwrap_or_default();
+    let rows = Table::ALL.map(|table| (table, view.rows_of(table)));
     let progress = *shared.progress.borrow();
     let mut text = String::new();
     let mut tell = |name: &str, kind: &str, help: &str, values: &[(String, u64)]| {

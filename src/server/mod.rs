@@ -1,7 +1,8 @@
 //! HTTP for a run: facts in, changes and codes out.
 //!
 //! The one idea: this is a thin door. What is sent is decoded here and handed to the run's one writer through a bounded channel;
-//! whoever follows the changes reads the file of changes, at their own speed, so that nobody can make the engine wait or swell.
+//! what stands is read from a view, which the writer only has to hand out; whoever follows the changes reads the file of changes,
+//! at their own speed, so that nobody can make the engine wait or swell.
 //!
 //! Invariants: an answer that says a position is given when that position is on the disk and its changes are told; nothing here
 //! changes a fact; where nobody is asked who they are, no address but the machine's own is listened on.
@@ -21,6 +22,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use axum::extract::DefaultBodyLimit;
 use axum::http::{StatusCode, header};
@@ -30,11 +32,12 @@ use axum::routing::{MethodRouter, get, post, put};
 use axum::{Router, middleware};
 use crossbeam_channel::{Receiver, Sender};
 use tokio::runtime::Runtime;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Mutex, Semaphore, oneshot, watch};
+use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::access::{self, Access, ListenError, Listening, Role};
-use crate::engine::City;
-use crate::limits::{REQUEST_BYTES_MAX, REQUESTS_PENDING_MAX, SUBSCRIBERS_MAX};
+use crate::engine::View;
+use crate::limits::{REQUEST_BYTES_MAX, REQUESTS_PENDING_MAX, SUBSCRIBERS_MAX, VIEW_MILLIS_MIN};
 use crate::run::{Progress, Request};
 
 use answer::Refusal;
@@ -65,12 +68,21 @@ struct Shared {
     /// Whether feeds move time.
     ticks: bool,
     requests: Sender<Request>,
+    viewed: Mutex<Viewed>,
     is_ready: AtomicBool,
     progress: watch::Receiver<Progress>,
     stop: watch::Receiver<bool>,
     subscribers: Semaphore,
     /// Answers by the hundreds of their status.
     answers: [AtomicU64; 6],
+}
+
+/// The view that was taken last.
+#[derive(Debug, Default)]
+struct Viewed {
+    last: Option<Arc<View>>,
+    /// When the next one may be taken.
+    pace: Option<Interval>,
 }
 
 impl Shared {
@@ -87,15 +99,25 @@ impl Shared {
         tokio::task::spawn_blocking(send).await.unwrap_or_else(|_| Err(Refusal::gone()))
     }
 
-    /// Has a look at the city.
-    async fn look<T: Send + 'static>(
-        self: &Arc<Self>,
-        look: impl FnOnce(&mut City) -> T + Send + 'static,
-    ) -> Result<T, Refusal> {
+    /// What stands, all that has been told by now included. The writer is asked if more has been told since it was last.
+    async fn view(self: &Arc<Self>) -> Result<Arc<View>, Refusal> {
+        let told = self.progress.borrow().position;
+        let mut viewed = self.viewed.lock().await;
+        if let Some(view) = viewed.last.as_ref().filter(|view| view.position() >= told) {
+            return Ok(Arc::clone(view));
+        }
+        // Each view has the writer copy what it changes next, so they are not taken one right after the other.
+        let pace = viewed.pace.get_or_insert_with(|| {
+            let mut pace = tokio::time::interval(Duration::from_millis(VIEW_MILLIS_MIN));
+            pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            pace
+        });
+        pace.tick().await;
         let (tell, told) = oneshot::channel();
-        let look = move |city: &mut City| drop(tell.send(look(city)));
-        self.ask(move || Ok(Request::Look(Box::new(look)))).await?;
-        told.await.map_err(|_| Refusal::gone())
+        self.ask(move || Ok(Request::View(Box::new(move |view| drop(tell.send(view)))))).await?;
+        let view = Arc::new(told.await.map_err(|_| Refusal::gone())?);
+        viewed.last = Some(Arc::clone(&view));
+        Ok(view)
     }
 }
 
@@ -126,6 +148,7 @@ impl Server {
             rejections,
             ticks,
             requests,
+            viewed: Mutex::default(),
             is_ready: AtomicBool::new(false),
             progress: progress_told,
             stop: stopped.clone(),

@@ -21,8 +21,11 @@ use crate::intern::Tokens;
 use crate::model::facts::{
     Cases, Checkins, Contacts, Declarations, Findings, Quarantines, Reviews, RiskAreas, Stays, Tables, Tests, Whitelist,
 };
+use crate::model::flat::Element;
 use crate::model::optional::Coded;
-use crate::model::{ClosedEnum, ColumnType, EnumSet, LabelId, Optional, PersonId, PlaceId, Region, Table, Timestamp};
+use crate::model::{
+    Chunked, ClosedEnum, ColumnType, EnumSet, LabelId, Optional, PersonId, PlaceId, Region, Table, Timestamp,
+};
 
 /// Names behind the ids of rows.
 #[derive(Clone, Copy, Debug)]
@@ -48,82 +51,88 @@ impl<'a> Writer<'a> {
     }
 
     /// The values of the rows.
-    fn of<T: Copy>(&self, column: &'a [T]) -> impl Iterator<Item = T> + use<'a, T> {
+    fn of<T: Element>(&self, column: &'a Chunked<T>) -> impl Iterator<Item = T> + use<'a, T> {
         self.rows.iter().map(|&row| column[row as usize])
     }
 
-    fn ids(&mut self, column: &'a [u64]) {
+    fn ids(&mut self, column: &'a Chunked<u64>) {
         self.put(UInt64Array::from_iter_values(self.of(column)));
     }
 
-    fn persons(&mut self, column: &'a [PersonId]) {
+    fn persons(&mut self, column: &'a Chunked<PersonId>) {
         let tokens = self.names.persons;
         self.put(StringArray::from_iter_values(self.of(column).map(|person| tokens.get(person.index()))));
     }
 
-    fn places(&mut self, column: &'a [Option<PlaceId>]) {
+    fn places(&mut self, column: &'a Chunked<Option<PlaceId>>) {
         let tokens = self.names.places;
         let texts = self.of(column).map(|place| place.map(|place| tokens.get(place.index())));
         self.put(texts.collect::<StringArray>());
     }
 
-    fn labels(&mut self, column: &'a [LabelId]) {
+    fn labels(&mut self, column: &'a Chunked<LabelId>) {
         let tokens = self.names.labels;
         self.put(StringArray::from_iter_values(self.of(column).map(|label| tokens.get(label.index()))));
     }
 
-    fn labels_if(&mut self, column: &'a [Option<LabelId>]) {
+    fn labels_if(&mut self, column: &'a Chunked<Option<LabelId>>) {
         let tokens = self.names.labels;
         let texts = self.of(column).map(|label| label.map(|label| tokens.get(label.index())));
         self.put(texts.collect::<StringArray>());
     }
 
-    fn instants(&mut self, column: &'a [Timestamp]) {
+    fn instants(&mut self, column: &'a Chunked<Timestamp>) {
         let micros = self.of(column).map(|at| at.0);
         self.put(TimestampMicrosecondArray::from_iter_values(micros).with_timezone("UTC"));
     }
 
-    fn instants_if(&mut self, column: &'a [Optional<Timestamp>]) {
+    fn instants_if(&mut self, column: &'a Chunked<Optional<Timestamp>>) {
         let micros = self.of(column).map(|at| at.get().map(|at| at.0));
         self.put(micros.collect::<TimestampMicrosecondArray>().with_timezone("UTC"));
     }
 
     /// Ends: an open one is null.
-    fn ends(&mut self, column: &'a [Timestamp]) {
+    fn ends(&mut self, column: &'a Chunked<Timestamp>) {
         let micros = self.of(column).map(|at| at.finite().map(|at| at.0));
         self.put(micros.collect::<TimestampMicrosecondArray>().with_timezone("UTC"));
     }
 
-    fn regions(&mut self, column: &'a [Region]) {
+    fn regions(&mut self, column: &'a Chunked<Region>) {
         self.put(UInt32Array::from_iter_values(self.of(column).map(Region::code)));
     }
 
-    fn regions_if(&mut self, column: &'a [Option<Region>]) {
+    fn regions_if(&mut self, column: &'a Chunked<Option<Region>>) {
         self.put(self.of(column).map(|region| region.map(Region::code)).collect::<UInt32Array>());
     }
 
-    fn seconds(&mut self, column: &'a [u32]) {
+    fn seconds(&mut self, column: &'a Chunked<u32>) {
         self.put(UInt32Array::from_iter_values(self.of(column)));
     }
 
-    fn seats_if(&mut self, column: &'a [Optional<u16>]) {
+    fn seats_if(&mut self, column: &'a Chunked<Optional<u16>>) {
         self.put(self.of(column).map(Optional::get).collect::<UInt16Array>());
     }
 
-    fn celsius(&mut self, column: &'a [f64]) {
+    fn celsius(&mut self, column: &'a Chunked<f64>) {
         self.put(self.of(column).map(|degrees| (!degrees.is_nan()).then_some(degrees)).collect::<Float64Array>());
     }
 
-    fn enumerations<E: ClosedEnum>(&mut self, column: &'a [E]) {
+    fn enumerations<E: ClosedEnum + Element>(&mut self, column: &'a Chunked<E>) {
         self.columns.push(names(self.of(column).map(Some)));
     }
 
-    fn enumerations_if<E: ClosedEnum + Coded>(&mut self, column: &'a [Optional<E>]) {
+    fn enumerations_if<E: ClosedEnum + Coded>(&mut self, column: &'a Chunked<Optional<E>>)
+    where
+        Optional<E>: Element,
+    {
         self.columns.push(names(self.of(column).map(Optional::get)));
     }
 
     /// One column of flags a value of the enumeration, in its order.
-    fn flags<E: ClosedEnum>(&mut self, column: &'a [EnumSet<E>]) {
+    fn flags<E: ClosedEnum>(&mut self, column: &'a Chunked<EnumSet<E>>)
+    where
+        EnumSet<E>: Element,
+    {
         for &value in E::ALL {
             self.put(self.of(column).map(|set| Some(set.contains(value))).collect::<BooleanArray>());
         }
@@ -286,7 +295,7 @@ pub fn table_batch(table: Table, tables: &Tables, names: RowNames<'_>, rows: &[u
 
 /// Ids of a table's rows, in order.
 #[must_use]
-pub fn table_ids(table: Table, tables: &Tables) -> &[u64] {
+pub fn table_ids(table: Table, tables: &Tables) -> &Chunked<u64> {
     match table {
         Table::Declarations => &tables.declarations.id,
         Table::Checkins => &tables.checkins.id,

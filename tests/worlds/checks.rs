@@ -92,7 +92,12 @@ fn order_of_arrival_changes_without_the_facts() {
 /// Some case whose person has a contact.
 fn contagious(world: &World) -> bool {
     let contacts = &world.tables.contacts;
-    world.tables.cases.person.iter().any(|p| contacts.person_a.contains(p) || contacts.person_b.contains(p))
+    world
+        .tables
+        .cases
+        .person
+        .iter()
+        .any(|p| contacts.person_a.base().contains(p) || contacts.person_b.base().contains(p))
 }
 
 #[test]

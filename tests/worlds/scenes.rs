@@ -503,7 +503,7 @@ impl Stage {
             let place = self.maybe(30, Self::place);
             self.stay(person, place, entered, left);
             if self.draw.chance(70) {
-                *self.tables.stays.region.last_mut().expect("just pushed") = region;
+                *self.tables.stays.region.base_mut().last_mut().expect("just pushed") = region;
             }
         }
     }
@@ -532,7 +532,7 @@ impl Stage {
         let started_at = self.near(at);
         self.quarantine(person, started_at);
         if self.draw.chance(50) {
-            let end = *self.tables.quarantines.ended_at.last().expect("just pushed");
+            let end = *self.tables.quarantines.ended_at.base().last().expect("just pushed");
             let next = end.finite().unwrap_or(started_at);
             self.quarantine(person, next);
         }

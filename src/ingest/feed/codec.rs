@@ -25,7 +25,7 @@ use crate::model::facts::{
     Cases, Checkins, Contacts, Declarations, Findings, Quarantines, Reviews, RiskAreas, Stays, Tests, Whitelist,
 };
 use crate::model::flat::{Element, Misfit, Visitor};
-use crate::model::{ClosedEnum as _, ColumnType, Flat, LabelId, PersonId, PlaceId, Reason, Table};
+use crate::model::{Chunked, ClosedEnum as _, ColumnType, Flat, LabelId, PersonId, PlaceId, Reason, Table};
 
 /// Version of the form. Columns of another type or number are another version.
 const VERSION: u16 = 1;
@@ -171,7 +171,7 @@ fn read<C: Decode>(rest: &mut &[u8], batch: &mut Batch) -> Result<(), BatchError
     let mut gone = Flat::<u64>::default();
     Columns { table, rest, rows: deletes }.column("deletes", &mut gone)?;
     let ascend = |ids: &[u64]| ids.is_sorted_by(|one, next| one < next);
-    if !ascend(rows.ids()) || !ascend(&gone) || !are_apart(rows.ids(), &gone) {
+    if !ascend(rows.ids().base()) || !ascend(&gone) || !are_apart(rows.ids().base(), &gone) {
         return Err(BatchError::Ids { table });
     }
     let mut bounds = Bounds { batch, holds: true };
@@ -223,19 +223,19 @@ struct Bounds<'b> {
 }
 
 impl NameColumns for Bounds<'_> {
-    fn persons(&mut self, column: &mut Flat<PersonId>) {
+    fn persons(&mut self, column: &mut Chunked<PersonId>) {
         self.holds &= column.iter().all(|id| id.index() < self.batch.persons.len());
     }
 
-    fn places(&mut self, column: &mut Flat<Option<PlaceId>>) {
+    fn places(&mut self, column: &mut Chunked<Option<PlaceId>>) {
         self.holds &= column.iter().flatten().all(|id| id.index() < self.batch.places.len());
     }
 
-    fn labels(&mut self, column: &mut Flat<LabelId>) {
+    fn labels(&mut self, column: &mut Chunked<LabelId>) {
         self.holds &= column.iter().all(|id| id.index() < self.batch.labels.len());
     }
 
-    fn labels_if(&mut self, column: &mut Flat<Option<LabelId>>) {
+    fn labels_if(&mut self, column: &mut Chunked<Option<LabelId>>) {
         self.holds &= column.iter().flatten().all(|id| id.index() < self.batch.labels.len());
     }
 }

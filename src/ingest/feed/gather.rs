@@ -216,7 +216,7 @@ fn ids_to_delete(
 ///
 /// Cost: a pass where ids ascend and none is deleted, as where a writer numbers its rows; else a sort.
 fn last_words<C: Decode>(rows: &mut C, orders: &[Order], deletes: &[(u64, Order)]) -> Vec<u64> {
-    let ids = rows.ids();
+    let ids = rows.ids().base();
     if deletes.is_empty() && ids.is_sorted_by(|one, next| one < next) {
         return Vec::new();
     }
