@@ -293,7 +293,8 @@ fn a_what_if_in_sql_is_a_what_if() {
         let asker = Asker::new(&world, &rules, at);
         let catalog = Catalog::shipped().expect("good sets");
         let (mut words, mut edit, mut program) = (Vec::new(), Edit::default(), rules.clone());
-        let regions: Vec<_> = world.tables.stays.region.iter().chain(&world.tables.declarations.residence).collect();
+        let regions: Vec<_> =
+            world.tables.stays.region.iter().chain(world.tables.declarations.residence.iter()).collect();
         for _ in 0..draw.below(3) {
             let (&region, level) = (draw.pick(&regions), draw.pick(Level::ALL));
             words.push(format!("list {}={}", region.code(), level.name()));

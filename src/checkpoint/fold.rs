@@ -57,7 +57,7 @@ impl Words {
             let ids = sinks::table_ids(table, &batch.upserts);
             let last = &mut self.last[table as usize];
             last.reserve(ids.len());
-            last.extend((0..).zip(ids).map(|(row, &id)| (id, Some((number, row)))));
+            last.extend((0..).zip(ids.iter()).map(|(row, &id)| (id, Some((number, row)))));
         }
         self.batches.push(batch);
     }

@@ -57,12 +57,6 @@ impl View {
         self.facts.facts()
     }
 
-    /// The facts with all that a recompute reads: [`FactsView::indexed`].
-    #[must_use]
-    pub fn indexed(&self) -> Facts {
-        self.facts.indexed()
-    }
-
     /// Everybody's code, unless records were absorbed only.
     #[must_use]
     pub const fn codes(&self) -> Option<&Codes> {

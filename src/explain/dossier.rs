@@ -44,7 +44,7 @@ pub fn dossier(facts: &Tables, program: &Program, person: PersonId) -> Tables {
     };
 
     let mut seen: HashSet<PersonId> = HashSet::from([person]);
-    seen.extend(kept.contacts.person_a.iter().chain(&kept.contacts.person_b).chain(&kept.stays.person));
+    seen.extend(kept.contacts.person_a.iter().chain(kept.contacts.person_b.iter()).chain(kept.stays.person.iter()));
     kept.cases = keep(&facts.cases, |case| seen.contains(&case.person));
 
     let regions = regions_of(&kept, person);
@@ -56,7 +56,7 @@ pub fn dossier(facts: &Tables, program: &Program, person: PersonId) -> Tables {
 fn circle_of(facts: &Tables, person: PersonId, second_degree: bool) -> HashSet<PersonId> {
     let mut circle = HashSet::from([person]);
     if second_degree {
-        for (&a, &b) in facts.contacts.person_a.iter().zip(&facts.contacts.person_b) {
+        for (&a, &b) in facts.contacts.person_a.iter().zip(facts.contacts.person_b.iter()) {
             if a == person {
                 circle.insert(b);
             } else if b == person {
@@ -68,7 +68,7 @@ fn circle_of(facts: &Tables, person: PersonId, second_degree: bool) -> HashSet<P
 }
 
 fn places_of(facts: &Tables, people: &HashSet<PersonId>) -> HashSet<PlaceId> {
-    let visits = facts.stays.person.iter().zip(&facts.stays.place);
+    let visits = facts.stays.person.iter().zip(facts.stays.place.iter());
     visits.filter(|(person, _)| people.contains(person)).filter_map(|(_, place)| *place).collect()
 }
 

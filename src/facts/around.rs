@@ -35,7 +35,7 @@ impl Facts {
             findings: take(&self.findings, self.findings_of.range(own)),
             ..Tables::default()
         };
-        let met = kept.contacts.person_a.iter().chain(&kept.contacts.person_b).chain(&kept.stays.person);
+        let met = kept.contacts.person_a.iter().chain(kept.contacts.person_b.iter()).chain(kept.stays.person.iter());
         let seen: BTreeSet<PersonId> = met.copied().chain([person]).collect();
         kept.cases = take(&self.cases, seen.iter().flat_map(|one| self.cases_of.range(one.index())));
         kept

@@ -287,7 +287,7 @@ impl Facts {
 
 /// The neighbours of every person and the rows of the contacts with them, by person: each contact appears at both ends.
 fn neighbours_of(people: usize, contacts: &Contacts) -> (Offsets, Chunked<PersonId>, Chunked<u32>) {
-    let (left, right) = (&contacts.person_a, &contacts.person_b);
+    let (left, right) = (contacts.person_a.base(), contacts.person_b.base());
     let ends = || left.iter().chain(right).map(|person| person.index());
     let clusters = Clusters::new(people, ends());
     let rows = (0u32..).take(contacts.len());

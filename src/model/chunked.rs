@@ -274,15 +274,6 @@ impl<T: Element + PartialEq> PartialEq for Chunked<T> {
     }
 }
 
-impl<'a, T: Element> IntoIterator for &'a Chunked<T> {
-    type Item = &'a T;
-    type IntoIter = Box<dyn Iterator<Item = &'a T> + 'a>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        Box::new(self.iter())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::explain::fixture::{Dice, World, before, t};
+use crate::model::Chunked;
 use crate::model::time::{MICROS_PER_DAY, MICROS_PER_MINUTE};
 
 const PEOPLE: u32 = 6;
@@ -20,7 +21,7 @@ fn probes(world: &World) -> Vec<Timestamp> {
         &facts.tests.sampled_at,
         &facts.checkins.reported_at,
     ];
-    for instant in rows.into_iter().flatten().filter(|instant| !instant.is_never()) {
+    for instant in rows.into_iter().flat_map(Chunked::iter).filter(|instant| !instant.is_never()) {
         instants.extend((0..=12).map(|days| Timestamp(instant.0 + days * MICROS_PER_DAY)));
         instants.extend((0..=12).map(|days| Timestamp(instant.0 + days * MICROS_PER_DAY - 1)));
     }
