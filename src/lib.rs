@@ -41,17 +41,19 @@
 //! | [`explain`] | the slow, readable evaluator, and its pages | `model`, `rules` | shares no code with `evaluate` |
 //! | [`generate`] | a believable city of any size, from a seed | `model`, `sinks` | the same bytes for a seed; holds no facts |
 //! | [`compare`] | two published files, and what changed | `diff`, `ingest`, `sinks` | nothing is written before both are read |
-//! | [`whatif`] | rules and listings not in force, and what they would change | `diff`, `evaluate`, `facts`, `rules` | as a full run over edited tables says |
+//! | [`whatif`] | rules and listings not in force, and what they would change | `diff`, `evaluate`, `facts`, `gazetteer`, `rules` | as a full run over edited tables says |
 //! | [`spelt`] | the names of facts and regions, for a page | `explain`, `facts`, `gazetteer` | nothing is looked up elsewhere |
 //! | `workdays` | which days are worked on | `model` | a day that no list names is a weekday or not |
 //! | `query` | questions in SQL (feature `sql`) | `evaluate`, `explain`, `facts`, `sinks`, `whatif` and what they use | changes nothing; a question sees one snapshot |
 //! | `access` | who may ask, by tokens; for `server` and `desk` | nothing | where nobody is named, nobody comes from elsewhere |
-//! | `desk` | questions from elsewhere: who asks, sees and asked what (feature `flight`) | `access`, `model`, `query` | what is answered is recorded |
+//! | `priority` | threads that give way | nothing | what is not a question is not kept waiting by one |
+//! | `link` | what joins a run to those on sockets | `run` | a view holds all that had been told when it was asked for |
+//! | `desk` | questions from elsewhere: who asks, sees and asked what (feature `flight`) | `access`, `link`, `model`, `query`, `rules`, `run` | what is answered is recorded |
 //! | `flight` | Arrow Flight SQL, a door to `desk` | `access`, `desk`, `query` | knows no fact |
 //! | `postgres` | Postgres's protocol, a door to `desk` (feature `postgres`) | `access`, `desk`, `query` | knows no fact |
 //! | [`nightly`] | the job on one screen | all above but `explain` and `generate` | nothing is written before all is read |
 //! | [`run`] | the live run on one screen | all above but `cache`, `diff`, `explain`, `generate`, `nightly` | a message counts once, a change is told once |
-//! | `server` | HTTP for a run: facts in, changes, codes and reasons out | `access`, `engine`, `evaluate`, `explain`, `ingest`, `rules`, `run`, `sinks`, `spelt` | changes nothing by itself; an answer is given when it is durable and told |
+//! | `server` | HTTP for a run: facts in, changes, codes and reasons out | `access`, `engine`, `evaluate`, `explain`, `ingest`, `link`, `rules`, `run`, `sinks`, `spelt`, `whatif` | changes nothing by itself; an answer is given when it is durable and told |
 //! | [`cli`] | arguments, progress, summaries | anything | nobody imports it; only here are clocks read |
 //!
 //! `tests/tidy.rs` enforces the third column. [`limits`] holds every bound.
@@ -106,10 +108,14 @@ pub mod ingest;
 pub mod intern;
 pub mod journal;
 pub mod limits;
+#[cfg(feature = "live")]
+pub mod link;
 pub mod model;
 pub mod nightly;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(any(feature = "live", feature = "sql"))]
+pub mod priority;
 #[cfg(feature = "sql")]
 pub mod query;
 pub mod rules;

@@ -119,6 +119,10 @@ pub const GENERATED_PEOPLE_MAX: u32 = 1_000_000_000;
 pub const GENERATED_DAYS_MAX: u32 = 366;
 /// Rows of a table that a query takes or passes over together; few in tests, so that small tables have several.
 pub const QUERY_ZONE_ROWS: usize = if cfg!(test) { 1 << 8 } else { 1 << 16 };
+/// Longest answer of a run that the command line reads.
+pub const ANSWER_BYTES_MAX: usize = 16 << 20;
+/// Bytes of a file of lines that a query reads as one part, on one thread.
+pub const QUERY_TOLD_BYTES: u64 = if cfg!(test) { 1 << 8 } else { 10 << 20 };
 /// A query takes the rows that an index names if they are at most one in so many: to fetch a row by itself costs some ten times of
 /// what a pass over the columns costs it.
 pub const QUERY_INDEX_SHARE: usize = 16;

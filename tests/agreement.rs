@@ -20,10 +20,13 @@ pub fn worlds(default: u64) -> std::ops::Range<u64> {
 }
 
 /// The facts of a world, as the engine keeps them.
-pub fn facts_of(world: &World) -> Facts {
+pub fn names_of(world: &World) -> Names {
     let tokens = |texts: &[String]| Tokens::from_distinct(texts.iter().map(String::as_str));
-    let names = Names { persons: tokens(&world.persons), places: tokens(&world.places), labels: tokens(&world.labels) };
-    Facts::new(world.tables.clone(), names)
+    Names { persons: tokens(&world.persons), places: tokens(&world.places), labels: tokens(&world.labels) }
+}
+
+pub fn facts_of(world: &World) -> Facts {
+    Facts::new(world.tables.clone(), names_of(world))
 }
 
 fn persons(world: &World) -> impl Iterator<Item = PersonId> + use<> {

@@ -6,13 +6,12 @@ use std::collections::BTreeMap;
 use sanma::evaluate::{Codes, Current, Flip, recompute};
 use sanma::explain::{self, Audience};
 use sanma::facts::{Facts, FactsView, LiveFacts, Names};
-use sanma::intern::Tokens;
 use sanma::model::facts::{TableColumns as _, Tables};
 use sanma::model::{Code, LabelId, PersonId, PlaceId, Table, Timestamp};
 use sanma::rules::{Cause, Program};
 use sanma::spelt::Spelt;
 
-use crate::agreement::{facts_of, worlds};
+use crate::agreement::{facts_of, names_of, worlds};
 use crate::worlds::cells::with_table;
 use crate::worlds::draw::Draw;
 use crate::worlds::{LABELS, PERSONS, PLACES, World, rules};
@@ -79,7 +78,7 @@ fn strings(tokens: &[&str]) -> Vec<String> {
     tokens.iter().map(|&token| token.to_owned()).collect()
 }
 
-fn id_of(tables: &Tables, table: Table, row: u32) -> u64 {
+pub fn id_of(tables: &Tables, table: Table, row: u32) -> u64 {
     with_table!(tables, table, columns => columns.ids()[row as usize])
 }
 
@@ -112,15 +111,28 @@ impl History {
     fn standing(&self, rows: &BTreeMap<(Table, u64), u32>) -> World {
         self.world.with_rows(&rows.iter().map(|(&(table, _), &row)| (table, row)).collect::<Vec<_>>())
     }
+}
 
-    fn names(&self) -> Names {
-        let tokens = |texts: &[String]| Tokens::from_distinct(texts.iter().map(String::as_str));
-        Names {
-            persons: tokens(&self.world.persons),
-            places: tokens(&self.world.places),
-            labels: tokens(&self.world.labels),
+/// Facts that have come to be a world's: some were there, others came one by one, and some of all went and came back. They are looked at
+/// on the way.
+#[cfg(feature = "sql")]
+pub fn grown(world: &World, draw: &mut Draw, look: impl FnOnce(&mut LiveFacts)) -> LiveFacts {
+    let (mut rows, names) = (world.rows(), names_of(world));
+    draw.shuffle(&mut rows);
+    let (there, later) = rows.split_at(draw.below(rows.len() + 1));
+    let mut live = LiveFacts::new(facts_of(&world.with_rows(there)));
+    let back = rows.iter().filter(|_| draw.chance(15));
+    let back: Vec<(Table, u32)> = later.iter().chain(back).copied().collect();
+    let halfway = draw.below(back.len() + 1);
+    let mut look = Some(look);
+    for (step, (table, row)) in (0..).zip(back) {
+        if let Some(look) = look.take_if(|_| step == halfway) {
+            look(&mut live);
         }
+        live.delete(table, id_of(&world.tables, table, row));
+        live.absorb(&world.with_rows(&[(table, row)]).tables, &names);
     }
+    live
 }
 
 /// The live side: facts, codes, and the codes as somebody has them who started with none and was told every flip.
@@ -155,7 +167,7 @@ impl Follower {
             match *op {
                 Op::Upsert(table, row) => {
                     let one = history.world.with_rows(&[(table, row)]);
-                    self.live.absorb(&one.tables, &history.names());
+                    self.live.absorb(&one.tables, &names_of(&history.world));
                 }
                 Op::Delete(table, id) => {
                     self.live.delete(table, id);

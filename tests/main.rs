@@ -15,6 +15,8 @@ mod follow;
 #[cfg(feature = "live")]
 mod forms;
 mod golden;
+#[cfg(feature = "flight")]
+mod live_sql;
 mod loading;
 mod outputs;
 #[cfg(feature = "postgres")]

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -25,8 +25,12 @@ pub struct Served {
 
 impl Served {
     pub fn start(store: &Path, more: &[&str]) -> Self {
+        Self::start_at("2020-02-11", store, more)
+    }
+
+    pub fn start_at(as_of: &str, store: &Path, more: &[&str]) -> Self {
         let mut command = Command::new(SANMA);
-        command.args(["run", "--clock", "feed", "--as-of", "2020-02-11", "--listen", "127.0.0.1:0", "--store"]);
+        command.args(["run", "--clock", "feed", "--as-of", as_of, "--listen", "127.0.0.1:0", "--store"]);
         Self::of(command.arg(store).args(more))
     }
 
@@ -42,6 +46,13 @@ impl Served {
             std::thread::sleep(Duration::from_millis(5));
         }
         served
+    }
+
+    /// The rest of the next line that it says and that begins like this.
+    #[cfg(feature = "flight")]
+    pub fn said(&mut self, begin: &str) -> String {
+        let mut lines = self.stderr.by_ref().lines().map(|line| line.expect("text"));
+        lines.find_map(|line| Some(line.strip_prefix(begin)?.to_owned())).expect("said")
     }
 
     pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
@@ -202,8 +213,18 @@ fn facts_come_in_and_codes_go_out() {
     assert!(metrics.text().contains("sanma_rows{table=\"declarations\"} 2\n"), "{}", metrics.text());
     assert_eq!(served.get("/healthz").text(), "alive\n");
 
+    let before = served.get("/v1/rules").text().to_owned();
+    let would = served.ask("PUT", "/v1/rules?dry_run=true", &[], br#"{"name": "huzhou-2020-02-21"}"#).json();
+    assert_eq!((&would["rules"], &would["dry_run"]), (&json!("huzhou-2020-02-21"), &json!(true)));
+    assert_eq!(served.get("/v1/rules").text(), before, "nothing is in force that was tried");
+    for typed in ["dry_run=perhaps", "dry-run=true"] {
+        let asked = served.ask("PUT", &format!("/v1/rules?{typed}"), &[], br#"{"name": "huzhou-2020-02-21"}"#);
+        assert_eq!((asked.status, served.get("/v1/rules").text()), (400, &*before), "{typed}");
+    }
+
     let rules = served.ask("PUT", "/v1/rules", &[], br#"{"name": "huzhou-2020-02-21"}"#).json();
     assert_eq!(rules["rules"], "huzhou-2020-02-21");
+    assert_eq!(rules["changes"], would["changes"], "{would}");
     let text = served.get("/v1/rules").text().to_owned();
     assert!(text.contains("name = \"huzhou-2020-02-21\""), "{text}");
     let own = text.replace("name = \"huzhou-2020-02-21\"", "name = \"own\"");
@@ -528,4 +549,50 @@ fn whatever_was_answered_is_there_after_a_kill() {
     assert_eq!(colours.len() as u64, people);
     assert!((0..people / 2).all(|id| colours[&format!("p{id}")] == "red"));
     assert_eq!(applied(&store.join("changes.ndjson")), colours);
+}
+
+#[test]
+fn rules_are_tried_and_put_in_force_from_the_command_line() {
+    let dir = empty_dir();
+    let served = Served::start(&dir.path().join("store"), &[]);
+    served.tick();
+    let declarations: String = (1..=6).map(|id| declared(id, &format!("p{id}"))).collect();
+    let cases: String = (1..=2).map(|id| case("upsert", id, &format!("p{id}"))).collect();
+    assert_eq!(served.post("/v1/messages", &(declarations + &cases)).status, 200);
+    let url = format!("http://{}", served.address);
+    let apply = |more: &[&str]| {
+        let mut command = Command::new(SANMA);
+        command.args(["rules", "apply", "--connect", &url]).args(more).output().expect("it runs")
+    };
+    let own = dir.path().join("own.toml");
+    let text = served.get("/v1/rules").text().replace("\nname = \"", "\nname = \"own-");
+    // Under rules that know of no case, whoever is one turns green.
+    let rules: Vec<&str> = text.split("\n[[rule]]\n").collect();
+    let without = rules.iter().filter(|rule| !rule.contains("\ncause = \"case\"")).copied();
+    fs::write(&own, without.collect::<Vec<_>>().join("\n[[rule]]\n")).expect("written");
+    let own = own.to_str().expect("text");
+    let told = apply(&[own, "--dry-run"]);
+    let said = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.status.success() && said.contains("there would be 2 changes"), "{said}{told:?}");
+    assert!(said.contains("2 red -> green") && said.contains("by district"), "{said}");
+    let would: Value = serde_json::from_slice(&apply(&[own, "--dry-run", "--json"]).stdout).expect("JSON");
+    assert_eq!(would["transitions"], json!({"red->green": 2}));
+    let told = apply(&[own]);
+    let said = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(said.contains("is in force from position") && said.contains(": 2 changes"), "{said}");
+    assert_eq!(served.get("/v1/codes/p1").json()["colour"], "green");
+    let refusal = |command: Output| (command.status.code(), String::from_utf8(command.stderr).expect("text"));
+    assert!(refusal(apply(&["nowhere"])).1.contains("nowhere"));
+    let elsewhere = |more: &[&str]| {
+        let mut command = Command::new(SANMA);
+        command.args(["rules", "apply", own]).args(more).output().expect("it runs")
+    };
+    assert!(refusal(elsewhere(&["--connect", "https://127.0.0.1:1"])).1.contains("http://HOST:PORT"));
+    assert!(refusal(elsewhere(&["--token-file", "no such file"])).1.contains("no such file: "));
+    // By its name a set is the run's, as of its own instant.
+    let would: Value = serde_json::from_slice(&apply(&["hangzhou", "--dry-run", "--json"]).stdout).expect("JSON");
+    assert_eq!(would["rules"], "hangzhou-2020-02-11");
+    served.stop();
+    let (code, said) = refusal(apply(&["huzhou"]));
+    assert!(code == Some(1) && said.contains(&url), "{said}");
 }

@@ -8,22 +8,25 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::TryStreamExt as _;
-use sanma::evaluate;
+use rayon::ThreadPool;
+use sanma::evaluate::{self, Current};
 use sanma::explain::{self, Audience};
+use sanma::facts::LiveFacts;
 use sanma::model::facts::TableColumns as _;
 use sanma::model::published::ReasonLists;
 use sanma::model::{ClosedEnum as _, Level, PersonId, Table, Timestamp};
-use sanma::query::{Answer, Folders, Limits, Origins, QueryError, Session, Snapshot};
+use sanma::query::{Answer, Folders, Kin, Limits, Origins, QueryError, Session, Snapshot};
 use sanma::rules::{Catalog, Program};
 use sanma::spelt::Spelt;
 use sanma::whatif::{Candidate, Edit, Whatif};
 use tokio::runtime::Runtime;
 
 use crate::agreement::facts_of;
+use crate::follow::{grown, id_of};
 use crate::loading::rule_pair;
-use crate::worlds::World;
 use crate::worlds::cells::Cell;
 use crate::worlds::draw::Draw;
+use crate::worlds::{PLACES, World};
 
 /// Somebody who asks of a world.
 pub struct Asker {
@@ -35,10 +38,43 @@ pub fn limits() -> Limits {
     Limits { memory_bytes: 1 << 30, threads: 2, time: None, files: Folders::default(), least_group: None }
 }
 
+fn pool() -> Arc<ThreadPool> {
+    Arc::new(rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("threads"))
+}
+
+fn rules_of(program: &Program) -> (Arc<Program>, Catalog) {
+    (Arc::new(program.clone()), Catalog::shipped().expect("good sets"))
+}
+
+/// What stands in a run.
+pub fn snapshot_of(kin: &Kin, live: &mut LiveFacts, program: &Program, at: Timestamp) -> Snapshot {
+    let current = Current::new(live, program, at);
+    let facts = (&live.view(), current.codes());
+    Snapshot::of_view(kin, facts, Origins::default(), rules_of(program), at, pool())
+}
+
+/// A world as it is loaded, or as a run has come to it and goes on.
 pub fn snapshot(world: &World, program: &Program, at: Timestamp) -> Snapshot {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("threads");
-    let catalog = Catalog::shipped().expect("good sets");
-    Snapshot::new(facts_of(world), Origins::default(), (Arc::new(program.clone()), catalog), at, Arc::new(pool))
+    let draw = &mut Draw::new(at.0.unsigned_abs() ^ world.rows().len() as u64, 86);
+    if draw.chance(50) {
+        return Snapshot::new(facts_of(world), Origins::default(), rules_of(program), at, pool());
+    }
+    // Who asks before leaves what others find again.
+    let kin = Kin::default();
+    let mut live = grown(world, draw, |live| {
+        let asker = Asker::of(&Arc::new(snapshot_of(&kin, live, program, at)), limits());
+        for table in Table::ALL {
+            asker.rows(&format!("SELECT * FROM {}", table.name()));
+        }
+        let region = world.tables.stays.region.iter().next().map_or(330_100, |region| region.code());
+        asker.rows(&format!("SELECT id FROM stays WHERE region = {region} OR place = '{}'", PLACES[0]));
+        asker.rows("SELECT id FROM stays WHERE entered_at > TIMESTAMP '2020-02-01'");
+    });
+    let snapshot = snapshot_of(&kin, &mut live, program, at);
+    for (table, row) in world.rows() {
+        live.delete(table, id_of(&world.tables, table, row));
+    }
+    snapshot
 }
 
 impl Asker {

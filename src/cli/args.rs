@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
-#[cfg(feature = "flight")]
-use super::asked::ServeArgs;
 #[cfg(feature = "sql")]
 use super::asked::SqlArgs;
+#[cfg(feature = "flight")]
+use super::asked::{DeskArgs, ServeArgs};
 use super::rules::RulesCommand;
 use crate::generate::DAYS_DEFAULT;
 use crate::limits::{GENERATED_DAYS_MAX, GENERATED_PEOPLE_MAX};
@@ -312,8 +312,19 @@ pub(super) struct RunArgs {
     #[cfg(feature = "live")]
     #[arg(long, value_name = "ADDR|off")]
     pub(super) listen: Option<Listen>,
-    /// Files of messages (NDJSON), one after the other; - is standard input, which is also read if none is named, nothing is
-    /// listened on, and it is a pipe or a file
+    /// Let others ask what stands in SQL, by Arrow Flight SQL on this address, until Ctrl-C; nobody if left out
+    #[cfg(feature = "flight")]
+    #[arg(long, value_name = "ADDR|off")]
+    pub(super) sql: Option<Listen>,
+    /// The same by Postgres's protocol, for psql and its like
+    #[cfg(feature = "postgres")]
+    #[arg(long, value_name = "ADDR|off")]
+    pub(super) postgres: Option<Listen>,
+    #[cfg(feature = "flight")]
+    #[command(flatten)]
+    pub(super) desk: DeskArgs,
+    /// Files of messages (NDJSON), one after the other; - is standard input, which is also read if none is named and HTTP is not
+    /// served
     #[arg(value_name = "FEED")]
     pub(super) feeds: Vec<PathBuf>,
 }

@@ -59,13 +59,26 @@ pub(super) struct ServeArgs {
     #[cfg(feature = "postgres")]
     #[arg(long, value_name = "ADDR")]
     pub(super) postgres: Option<SocketAddr>,
-    /// Directory of what has been asked, and of the key of pseudonyms; made if it is not there; sanma-desk if left out
+    #[command(flatten)]
+    pub(super) desk: DeskArgs,
+    /// How often a store is looked at for more, in seconds; 60 if left out
+    #[arg(long, value_name = "S", conflicts_with = "data")]
+    pub(super) refresh: Option<NonZeroU64>,
+}
+
+/// What was typed of questions from elsewhere.
+#[cfg(feature = "flight")]
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+#[group(skip)]
+pub(super) struct DeskArgs {
+    /// Directory of what has been asked in SQL, and of the key of pseudonyms; made if it is not there. If left out, `desk` in the store
+    /// of a run, and sanma-desk for `sanma serve`
     #[arg(long, value_name = "DIR")]
     pub(super) desk: Option<PathBuf>,
     /// How many people a group has at the least that an analyst sees; 5 if left out
     #[arg(long, value_name = "PEOPLE")]
     pub(super) least_group: Option<NonZeroUsize>,
-    /// Certificate for TLS, PEM; plain text if left out
+    /// Certificate for TLS of those who ask in SQL, PEM; plain text if left out
     #[arg(long, value_name = "FILE", requires = "key")]
     pub(super) certificate: Option<PathBuf>,
     /// The certificate's private key, PEM
@@ -80,9 +93,6 @@ pub(super) struct ServeArgs {
     /// How many queries run at once, 4 if left out; others wait
     #[arg(long, value_name = "N")]
     pub(super) at_once: Option<NonZeroUsize>,
-    /// How often a store is looked at for more, in seconds; 60 if left out
-    #[arg(long, value_name = "S", conflicts_with = "data")]
-    pub(super) refresh: Option<NonZeroU64>,
 }
 
 /// What was typed after `sanma sql`.

@@ -60,6 +60,18 @@ pub(super) fn read(file: &std::path::Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(file).map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))
 }
 
+/// The token in a file that was named.
+///
+/// # Errors
+/// A file that cannot be read, or has none.
+#[cfg(feature = "live")]
+pub(super) fn token(file: &std::path::Path) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(file).map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))?;
+    let token = text.trim();
+    anyhow::ensure!(!token.is_empty(), "{}: there is no token in it", file.display());
+    Ok(token.to_owned())
+}
+
 /// The present instant.
 pub(super) fn now() -> Timestamp {
     #[expect(

@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::args::DiffArgs;
-use super::summary::{changes_json, grouped, print_changes};
+use super::summary::{grouped, print_changes};
 use super::{Failure, config, peak_rss_bytes, progress};
 use crate::compare::{self, Compared, Comparison};
 use crate::sinks::Destination;
@@ -30,7 +30,7 @@ pub(super) fn run(args: &DiffArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let compared = pool.install(|| compare::run(&comparison, &progress::interrupted))?;
     let seconds = begun.elapsed().as_secs_f64();
     if args.json {
-        let mut object = changes_json(&compared.tally);
+        let mut object = compared.tally.fields();
         object.insert("before".to_owned(), compared.before.into());
         object.insert("after".to_owned(), compared.after.into());
         object.insert("seconds".to_owned(), seconds.into());

@@ -4,14 +4,23 @@
 
 #[cfg(feature = "sql")]
 mod answer;
+#[cfg(feature = "live")]
+mod apply;
 mod args;
 #[cfg(feature = "sql")]
 mod asked;
 mod config;
 mod diff;
+#[cfg(feature = "flight")]
+mod doors;
 mod explain;
 mod generate;
 mod journal;
+#[cfg(feature = "live")]
+mod outside;
+#[cfg(not(feature = "live"))]
+#[path = "inside.rs"]
+mod outside;
 mod progress;
 #[cfg(feature = "sql")]
 mod prompt;
@@ -171,6 +180,8 @@ fn dispatch(command: &Command, styled: bool, out: &mut (dyn Write + Send)) -> Re
             Ok(false) => Err(Failure::Told),
             Err(error) => match error.downcast::<std::io::Error>() {
                 Ok(error) => Err(error.into()),
+                #[cfg(feature = "live")]
+                Err(error) if error.is::<crate::server::RemoteError>() => Err(Failure::Job(error)),
                 Err(error) => Err(Failure::Usage(format!("{error:#}"))),
             },
         },

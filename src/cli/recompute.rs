@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::args::RecomputeArgs;
 use super::config::Setting;
 use super::progress::Progress;
-use super::summary::{SUMMARY_ROWS_MAX, changes_json, grouped, print_changes, print_served, rows, served_json};
+use super::summary::{SUMMARY_ROWS_MAX, grouped, print_changes, print_served, rows, served_json};
 use super::{Failure, peak_rss_bytes, say};
 use crate::gazetteer;
 use crate::model::{ClosedEnum as _, Colour, Reason, Table};
@@ -141,7 +141,7 @@ impl Run<'_> {
             "outputs": report.outputs.iter().map(|path| path.display().to_string()).collect::<Vec<_>>(),
         });
         if let Some(object) = summary.as_object_mut() {
-            object.extend(changes_json(&report.changes.clone().unwrap_or_default()));
+            object.extend(report.changes.clone().unwrap_or_default().fields());
             object.extend(report.cache.as_ref().map(|served| ("cache".to_owned(), served_json(served))));
         }
         summary

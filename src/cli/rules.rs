@@ -11,6 +11,8 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+#[cfg(feature = "live")]
+use super::apply;
 use crate::model::{ClosedEnum as _, Timestamp};
 use crate::rules::document::{markdown, parameters};
 use crate::rules::fields::{self, Field};
@@ -59,6 +61,30 @@ pub enum RulesCommand {
         #[command(flatten)]
         at: At,
     },
+    /// Put a rule set in force in a run, or see first what that would change
+    #[cfg(feature = "live")]
+    Apply(ApplyArgs),
+}
+
+/// What was typed after `sanma rules apply`.
+#[cfg(feature = "live")]
+#[derive(Args, Debug)]
+pub struct ApplyArgs {
+    /// A jurisdiction (huzhou: its set in force at the run's instant), a set's name (huzhou-2020-02-16) or a file
+    #[arg(value_name = "NAME|FILE")]
+    pub(super) rules: String,
+    /// Only tell what would change
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// The run
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8620")]
+    pub(super) connect: String,
+    /// File that holds the token by which the run knows who asks
+    #[arg(long, value_name = "FILE")]
+    pub(super) token_file: Option<PathBuf>,
+    /// Print what the run answers as JSON
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// The instant at which a jurisdiction's name is resolved.
@@ -86,6 +112,8 @@ pub fn run(command: &RulesCommand, now: Timestamp, styled: bool, out: &mut dyn W
         RulesCommand::Show { rules, at, toml: true, .. } => write!(out, "{}", find(rules, at)?.text)?,
         RulesCommand::Show { rules, at, .. } => show(&find(rules, at)?, out)?,
         RulesCommand::Check { files } => return check(files, styled, out),
+        #[cfg(feature = "live")]
+        RulesCommand::Apply(args) => apply::apply(args, &catalog, now, out)?,
         RulesCommand::Diff { before, after, at } => {
             diff(&find(before, at)?.program, &find(after, at)?.program, out)?;
         }

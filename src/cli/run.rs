@@ -3,25 +3,22 @@
 use std::io::{self, Write};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crossbeam_channel::Receiver;
 use serde_json::{Map, Value, json};
 
 use super::args::{ClockArg, RunArgs, STORE, VerifyArgs};
+use super::outside::{Link, Outside};
 use super::progress::{self, Progress};
 use super::settings::Plan;
 use super::summary::grouped;
 use super::{Failure, config, say};
-#[cfg(feature = "live")]
-use crate::access::ListenError;
 use crate::checkpoint::CheckpointError;
 use crate::ingest::{IngestError, Observer};
 use crate::journal::Position;
 use crate::limits::JOURNAL_SEGMENT_BYTES;
 use crate::model::{ClosedEnum as _, Colour, Timestamp};
-use crate::run::{self, CHANGES, Changes, Job, REJECTIONS, Report, Request, RunError, Watcher};
-#[cfg(feature = "live")]
-use crate::server::{Server, Setting};
+use crate::run::{self, CHANGES, Changes, Job, REJECTIONS, Report, RunError, Watcher};
 use crate::sinks::{Destination, SinkError};
 
 impl From<RunError> for Failure {
@@ -43,18 +40,12 @@ impl From<RunError> for Failure {
 pub(super) struct Wall {
     clock: ClockArg,
     pub(super) progress: Progress,
-    #[cfg(feature = "live")]
-    server: Option<Server>,
+    link: Option<Arc<Link>>,
 }
 
 impl Wall {
     pub(super) const fn new(clock: ClockArg, progress: Progress) -> Self {
-        Self {
-            clock,
-            progress,
-            #[cfg(feature = "live")]
-            server: None,
-        }
+        Self { clock, progress, link: None }
     }
 }
 
@@ -80,56 +71,23 @@ impl Watcher for Wall {
     fn ready(&self, position: Position) {
         self.progress.finish();
         say(&format!("ready at position {}", position.0));
-        #[cfg(feature = "live")]
-        if let Some(server) = &self.server {
-            server.ready();
+        if let Some(link) = &self.link {
+            link.ready();
         }
     }
 
-    #[cfg(feature = "live")]
     fn told(&self, progress: &run::Progress) {
-        if let Some(server) = &self.server {
-            server.told(progress);
+        if let Some(link) = &self.link {
+            link.told(progress);
         }
     }
-}
-
-#[cfg(feature = "live")]
-impl From<ListenError> for Failure {
-    fn from(error: ListenError) -> Self {
-        match error {
-            ListenError::Open { .. } => Self::Usage(error.to_string()),
-            ListenError::Io { .. } => Self::Job(error.into()),
-        }
-    }
-}
-
-/// Listens, if that is wanted.
-#[cfg(feature = "live")]
-fn listen(plan: Plan, to: &Outputs, wall: &mut Wall) -> Result<Option<Receiver<Request>>, Failure> {
-    let Some(address) = plan.listen() else { return Ok(None) };
-    let setting = Setting {
-        access: plan.access,
-        changes: to.changes.clone(),
-        rejections: to.store.join(REJECTIONS),
-        ticks: wall.clock == ClockArg::Feed,
-    };
-    let (server, requests) = Server::listen(address, setting)?;
-    say(&format!("listening on http://{}", server.address()));
-    wall.server = Some(server);
-    Ok(Some(requests))
-}
-
-#[cfg(not(feature = "live"))]
-fn listen(_: Plan, _: &Outputs, _: &mut Wall) -> Result<Option<Receiver<Request>>, Failure> {
-    Ok(None)
 }
 
 /// Where a run keeps what it says.
-struct Outputs {
-    store: PathBuf,
+pub(super) struct Outputs {
+    pub(super) store: PathBuf,
     /// Standard output if there is none.
-    changes: Option<PathBuf>,
+    pub(super) changes: Option<PathBuf>,
 }
 
 /// Whether a run can do what it is told, without looking at the store.
@@ -153,6 +111,10 @@ pub(super) fn check(plan: &Plan) -> Result<(), Failure> {
     if let Some(address) = plan.listen() {
         plan.access.check(address)?;
     }
+    #[cfg(feature = "flight")]
+    for address in plan.desk.iter().flat_map(|desk| desk.at.all()) {
+        plan.access.check(address)?;
+    }
     Ok(())
 }
 
@@ -163,20 +125,22 @@ pub(super) fn check(plan: &Plan) -> Result<(), Failure> {
 pub(super) fn run(args: &RunArgs, out: &mut (dyn Write + Send)) -> Result<(), Failure> {
     let plan = Plan::new(args)?;
     check(&plan)?;
-    let args = plan.args.clone();
-    let store = args.store.unwrap_or_else(|| STORE.into());
-    let file = args.changes.unwrap_or_else(|| store.join(CHANGES));
+    let args = &plan.args;
+    let store = args.store.clone().unwrap_or_else(|| STORE.into());
+    let file = args.changes.clone().unwrap_or_else(|| store.join(CHANGES));
     let to = Outputs { store, changes: Some(file).filter(|file| file.as_os_str() != "-") };
     let clock = args.clock.unwrap_or(ClockArg::Wall);
     let mut wall = Wall::new(clock, Progress::new(args.json));
-    let requests = listen(plan, &to, &mut wall)?;
+    let outside = Outside::open(&plan, &to, clock)?;
+    wall.link = outside.as_ref().map(|outside| Arc::clone(&outside.link));
+    let requests = outside.as_ref().map(|outside| &outside.requests);
     let job = Job {
         store: &to.store,
         data: args.data.as_deref(),
         rules: args.rules.as_deref(),
         as_of: args.as_of,
-        feeds: Some(&*args.feeds).filter(|feeds| requests.is_none() || !feeds.is_empty()),
-        requests: requests.as_ref(),
+        feeds: Some(&*args.feeds).filter(|feeds| !plan.serves_http() || !feeds.is_empty()),
+        requests,
         changes: to.changes.as_deref().map_or(Changes::Stdout(args.from.map(Position)), Changes::File),
         reasons: args.reasons,
         segment_bytes: args.segment_bytes.map_or(JOURNAL_SEGMENT_BYTES, NonZeroU64::get),
@@ -186,11 +150,8 @@ pub(super) fn run(args: &RunArgs, out: &mut (dyn Write + Send)) -> Result<(), Fa
     let pool = config::pool(args.threads)?;
     let done = pool.install(|| run::run(&job, out, &wall));
     wall.progress.finish();
-    // Whoever still waits for the run is told that it has ended.
-    drop(requests);
-    #[cfg(feature = "live")]
-    if let Some(server) = wall.server.take() {
-        server.stop();
+    if let Some(outside) = outside {
+        outside.close();
     }
     let report = done?;
     if args.json {

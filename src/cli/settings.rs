@@ -10,6 +10,8 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::num::{NonZeroU16, NonZeroU64};
 use std::path::{Path, PathBuf};
+#[cfg(feature = "live")]
+use std::sync::Arc;
 #[cfg(feature = "flight")]
 use std::time::Duration;
 
@@ -17,9 +19,11 @@ use serde::{Deserialize, Deserializer, de};
 
 #[cfg(feature = "live")]
 use super::args::Listen;
+#[cfg(feature = "flight")]
+use super::args::STORE;
 use super::args::{ClockArg, ConfigCommand, RunArgs, instant};
 #[cfg(feature = "flight")]
-use super::asked::ServeArgs;
+use super::asked::{DeskArgs, ServeArgs};
 use super::{Failure, say};
 #[cfg(feature = "live")]
 use crate::access::Access;
@@ -107,7 +111,10 @@ pub(super) struct Plan {
     pub(super) args: RunArgs,
     /// Who may call.
     #[cfg(feature = "live")]
-    pub(super) access: Access,
+    pub(super) access: Arc<Access>,
+    /// How questions in SQL are taken, if they are.
+    #[cfg(feature = "flight")]
+    pub(super) desk: Option<DeskPlan>,
 }
 
 impl Plan {
@@ -119,11 +126,30 @@ impl Plan {
         let settings = Settings::find(args.config.as_deref())?;
         #[cfg(feature = "live")]
         let (settings, access) = settings.access()?;
+        #[cfg(feature = "flight")]
+        let mut settings = settings;
+        #[cfg(feature = "flight")]
+        let sql = std::mem::take(&mut settings.sql);
+        let args = settings.under(args.clone());
         Ok(Self {
-            args: settings.under(args.clone()),
+            #[cfg(feature = "flight")]
+            desk: sql.of_run(&args)?,
+            args,
             #[cfg(feature = "live")]
             access,
         })
+    }
+
+    /// Whether HTTP is served.
+    #[cfg(not(feature = "live"))]
+    pub(super) const fn serves_http(&self) -> bool {
+        false
+    }
+
+    /// Whether HTTP is served.
+    #[cfg(feature = "live")]
+    pub(super) fn serves_http(&self) -> bool {
+        self.listen().is_some()
     }
 
     /// Where HTTP is served, if anywhere: without a feed, also if nothing is said of it.
@@ -137,18 +163,36 @@ impl Plan {
     }
 }
 
-/// What a door for questions is to do: what was typed, and else what a file says, and else what is usual.
+/// Where those who ask in SQL come.
+#[cfg(feature = "flight")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Addresses {
+    /// By Arrow Flight SQL.
+    pub(super) flight: Option<SocketAddr>,
+    /// By Postgres's protocol.
+    #[cfg(feature = "postgres")]
+    pub(super) postgres: Option<SocketAddr>,
+}
+
+#[cfg(feature = "flight")]
+impl Addresses {
+    pub(super) fn all(self) -> impl Iterator<Item = SocketAddr> {
+        #[cfg(feature = "postgres")]
+        let more = self.postgres;
+        #[cfg(not(feature = "postgres"))]
+        let more = None;
+        self.flight.into_iter().chain(more)
+    }
+}
+
+/// How questions from elsewhere are taken: what was typed, and else what a file says, and else what is usual.
 #[cfg(feature = "flight")]
 #[derive(Debug)]
-pub(super) struct ServePlan {
-    /// Flags.
-    pub(super) args: ServeArgs,
-    /// Who may call.
-    pub(super) access: Access,
+pub(super) struct DeskPlan {
     /// Where it listens.
-    pub(super) address: SocketAddr,
+    pub(super) at: Addresses,
     /// Where it keeps what it is asked.
-    pub(super) desk: PathBuf,
+    pub(super) dir: PathBuf,
     /// How many people a group has at the least that an analyst sees.
     pub(super) least_group: NonZeroUsize,
     /// How many queries run at once.
@@ -157,6 +201,69 @@ pub(super) struct ServePlan {
     pub(super) memory_mb: NonZeroU64,
     /// Time of each.
     pub(super) time: Duration,
+    /// Files of a certificate and of its key.
+    pub(super) certified: Option<[PathBuf; 2]>,
+}
+
+#[cfg(feature = "flight")]
+fn seconds(typed: Option<NonZeroU64>, set: Option<NonZeroU64>, usual: u64) -> Duration {
+    Duration::from_secs(typed.or(set).map_or(usual, NonZeroU64::get))
+}
+
+#[cfg(feature = "flight")]
+impl Sql {
+    /// How questions are taken at some addresses; in a folder, if none is named.
+    fn desk(&self, typed: &DeskArgs, at: Addresses, usual: impl FnOnce() -> PathBuf) -> Result<DeskPlan, Failure> {
+        let either = |typed: &Option<PathBuf>, set: &Option<PathBuf>| typed.clone().or_else(|| set.clone());
+        let certified = match (either(&typed.certificate, &self.certificate), either(&typed.key, &self.key)) {
+            (Some(certificate), Some(key)) => Some([certificate, key]),
+            (None, None) => None,
+            _ => return Err(Failure::Usage("a certificate wants its key, and a key its certificate".to_owned())),
+        };
+        Ok(DeskPlan {
+            at,
+            dir: either(&typed.desk, &self.desk).unwrap_or_else(usual),
+            least_group: typed.least_group.or(self.least_group).unwrap_or(LEAST_GROUP_DEFAULT),
+            at_once: typed.at_once.or(self.at_once).unwrap_or(AT_ONCE_DEFAULT),
+            memory_mb: typed.memory_mb.or(self.memory_mb).unwrap_or(MEMORY_MB_DEFAULT),
+            time: seconds(typed.time_limit, self.time_limit, TIME_LIMIT_SECONDS_DEFAULT),
+            certified,
+        })
+    }
+
+    /// How questions of a run are taken, if an address is named.
+    fn of_run(&self, args: &RunArgs) -> Result<Option<DeskPlan>, Failure> {
+        let named = |typed: Option<Listen>, set: Option<SocketAddr>| match typed {
+            Some(Listen::Off) => None,
+            Some(Listen::At(address)) => Some(address),
+            None => set,
+        };
+        let at = Addresses {
+            flight: named(args.sql, self.listen),
+            #[cfg(feature = "postgres")]
+            postgres: named(args.postgres, self.postgres),
+        };
+        if at != Addresses::default() {
+            let usual = || args.store.as_deref().unwrap_or(Path::new(STORE)).join("desk");
+            return self.desk(&args.desk, at, usual).map(Some);
+        }
+        if args.desk != DeskArgs::default() {
+            return Err(Failure::Usage("nobody asks in SQL: name an address, --sql 127.0.0.1:8621".to_owned()));
+        }
+        Ok(None)
+    }
+}
+
+/// What a door for questions is to do: what was typed, and else what a file says, and else what is usual.
+#[cfg(feature = "flight")]
+#[derive(Debug)]
+pub(super) struct ServePlan {
+    /// Flags.
+    pub(super) args: ServeArgs,
+    /// Who may call.
+    pub(super) access: Arc<Access>,
+    /// How questions are taken.
+    pub(super) desk: DeskPlan,
     /// How often a store is looked at.
     pub(super) refresh: Duration,
 }
@@ -169,29 +276,16 @@ impl ServePlan {
     /// As of [`Plan::new`]; a certificate without a key.
     pub(super) fn new(args: &ServeArgs) -> Result<Self, Failure> {
         let (Settings { sql, .. }, access) = Settings::find(args.config.as_deref())?.access()?;
-        let mut args = args.clone();
-        args.certificate = args.certificate.or(sql.certificate);
-        args.key = args.key.or(sql.key);
-        #[cfg(feature = "postgres")]
-        {
-            args.postgres = args.postgres.or(sql.postgres);
-        }
-        if args.certificate.is_some() != args.key.is_some() {
-            return Err(Failure::Usage("a certificate wants its key, and a key its certificate".to_owned()));
-        }
-        let seconds = |typed: Option<NonZeroU64>, set: Option<NonZeroU64>, usual| {
-            Duration::from_secs(typed.or(set).map_or(usual, NonZeroU64::get))
+        let at = Addresses {
+            flight: args.listen.or(sql.listen).or(Some(crate::flight::ADDRESS_DEFAULT)),
+            #[cfg(feature = "postgres")]
+            postgres: args.postgres.or(sql.postgres),
         };
         Ok(Self {
-            address: args.listen.or(sql.listen).unwrap_or(crate::flight::ADDRESS_DEFAULT),
-            desk: args.desk.clone().or(sql.desk).unwrap_or_else(|| PathBuf::from("sanma-desk")),
-            least_group: args.least_group.or(sql.least_group).unwrap_or(LEAST_GROUP_DEFAULT),
-            at_once: args.at_once.or(sql.at_once).unwrap_or(AT_ONCE_DEFAULT),
-            memory_mb: args.memory_mb.or(sql.memory_mb).unwrap_or(MEMORY_MB_DEFAULT),
-            time: seconds(args.time_limit, sql.time_limit, TIME_LIMIT_SECONDS_DEFAULT),
-            refresh: seconds(args.refresh, sql.refresh, REFRESH_SECONDS_DEFAULT),
-            args,
+            args: args.clone(),
             access,
+            desk: sql.desk(&args.desk, at, || PathBuf::from("sanma-desk"))?,
+            refresh: seconds(args.refresh, sql.refresh, REFRESH_SECONDS_DEFAULT),
         })
     }
 }
@@ -221,10 +315,10 @@ impl Settings {
 
     /// Takes out who may call.
     #[cfg(feature = "live")]
-    fn access(mut self) -> Result<(Self, Access), Failure> {
+    fn access(mut self) -> Result<(Self, Arc<Access>), Failure> {
         let callers = std::mem::take(&mut self.http.callers);
         let access = Access::new(callers, self.http.requests_per_second);
-        access.map(|access| (self, access)).map_err(|error| Failure::Usage(error.to_string()))
+        access.map(|access| (self, Arc::new(access))).map_err(|error| Failure::Usage(error.to_string()))
     }
 
     /// What was typed, and else what is set.

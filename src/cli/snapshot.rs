@@ -1,7 +1,7 @@
 //! What is asked of in SQL, loaded.
 
 use std::num::NonZeroU64;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::args::Question;
@@ -11,7 +11,7 @@ use super::progress::{self, Progress};
 use super::run::check_is_store;
 use super::{Failure, say};
 use crate::cache::{self, Ready};
-use crate::query::{Origins, Snapshot};
+use crate::query::{Origins, Snapshot, ToldIn};
 use crate::rules::Catalog;
 use crate::run::stand::{self, Stood};
 
@@ -44,6 +44,10 @@ pub(super) fn load(args: &AskedArgs) -> Result<Snapshot, Failure> {
     snapshot
 }
 
+fn told_in(files: &[PathBuf]) -> impl Iterator<Item = ToldIn> {
+    files.iter().cloned().map(ToldIn::from)
+}
+
 fn of_data(args: &AskedArgs, data: &Path, catalog: Catalog, progress: &Progress) -> Result<Snapshot, Failure> {
     let question = Question {
         data: data.to_owned(),
@@ -67,7 +71,7 @@ fn of_data(args: &AskedArgs, data: &Path, catalog: Catalog, progress: &Progress)
     for warning in warnings.iter().filter(|_| !args.quiet) {
         say(&format!("warning: {warning}"));
     }
-    let origins = Origins { rejections, sources, changes: args.changes.clone(), ..Origins::default() };
+    let origins = Origins { rejections, sources, changes: told_in(&args.changes).collect(), ..Origins::default() };
     Ok(Snapshot::new(facts, origins, (Arc::new(program), catalog), as_of, Arc::new(pool)))
 }
 
@@ -79,8 +83,8 @@ fn of_store(args: &AskedArgs, store: &Path, catalog: Catalog, progress: &Progres
     if !args.quiet {
         say(&format!("position {} at {}", position.0, as_of.to_rfc3339()));
     }
-    let changes = changes.into_iter().chain(args.changes.iter().cloned()).collect();
-    let refused = rejections.into_iter().collect();
+    let changes = changes.map(ToldIn::from).into_iter().chain(told_in(&args.changes)).collect();
+    let refused = rejections.map(ToldIn::from).into_iter().collect();
     let origins = Origins { refused, changes, from: Some(as_of), folder: Some(Arc::new(copy)), ..Origins::default() };
     Ok(Snapshot::new(facts, origins, (program, catalog), as_of, Arc::new(pool)))
 }

@@ -123,11 +123,11 @@ fn asker(args: &SqlArgs) -> Result<Asker, Failure> {
 /// Somebody who asks elsewhere.
 #[cfg(feature = "flight")]
 fn connected(args: &SqlArgs, address: &str, time: Option<Duration>) -> Result<Asker, Failure> {
-    let token = args.token_file.as_deref().map(config::read).transpose()?;
-    let token = token.as_deref().map(String::from_utf8_lossy);
+    let token = args.token_file.as_deref().map(config::token).transpose();
+    let token = token.map_err(|error| Failure::Usage(format!("{error:#}")))?;
     let authority = args.authority.as_deref().map(config::read).transpose()?;
     let line = Threads::new(1)?;
-    let remote = Remote::connect(address, token.as_deref().map(str::trim), authority.as_deref());
+    let remote = Remote::connect(address, token.as_deref(), authority.as_deref());
     let remote = line.block_on(remote).map_err(|error| Failure::Job(error.into()))?;
     Ok(Asker { door: Door::There(remote, line), time })
 }

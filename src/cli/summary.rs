@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::cache::Served;
-use crate::diff::{Tally, Transition};
-use crate::model::{ClosedEnum as _, Colour};
+use crate::diff::{Tally, Transition, colour_name};
 
 /// Rows of a long list in a summary; the JSON has all.
 pub(super) const SUMMARY_ROWS_MAX: usize = 12;
@@ -65,19 +64,6 @@ pub(super) fn print_changes(out: &mut dyn Write, tally: &Tally) -> std::io::Resu
     Ok(())
 }
 
-/// The fields that tell of changes: `changes`, `transitions`, `gained`, `lost`.
-pub(super) fn changes_json(tally: &Tally) -> Map<String, Value> {
-    let counts = |counts: &BTreeMap<String, u64>| -> Value {
-        counts.iter().map(|(rule, &count)| (rule.clone(), Value::from(count))).collect::<Map<_, _>>().into()
-    };
-    let mut fields = Map::new();
-    fields.insert("changes".to_owned(), tally.changes.into());
-    fields.insert("transitions".to_owned(), transitions_json(&tally.transitions));
-    fields.insert("gained".to_owned(), counts(&tally.gained));
-    fields.insert("lost".to_owned(), counts(&tally.lost));
-    fields
-}
-
 /// What the cache did, if there was to be one.
 ///
 /// # Errors
@@ -91,19 +77,6 @@ pub(super) fn print_served(out: &mut dyn Write, served: Option<&Served>) -> std:
 /// What the cache did.
 pub(super) fn served_json(served: &Served) -> Value {
     json!({"files_reused": served.files_reused, "files_read": served.files_read, "rebuilt": served.rebuilt})
-}
-
-/// Counts by transition, as `{"green->red": 3}`.
-pub(super) fn transitions_json(transitions: &BTreeMap<Transition, u64>) -> Value {
-    let field = |((before, after), &count): (&Transition, &u64)| {
-        (format!("{}->{}", colour_name(*before), colour_name(*after)), Value::from(count))
-    };
-    transitions.iter().map(field).collect::<Map<_, _>>().into()
-}
-
-/// A colour, or `none` for no code.
-pub(super) fn colour_name(colour: Option<Colour>) -> &'static str {
-    colour.map_or("none", |colour| colour.name())
 }
 
 #[cfg(test)]

@@ -11,9 +11,7 @@ use serde_json::{Map, Value, json};
 use super::args::WhatifArgs;
 use super::config::{self, Setting};
 use super::progress::Progress;
-use super::summary::{
-    SUMMARY_ROWS_MAX, changes_json, grouped, print_changes, print_served, served_json, transitions_json,
-};
+use super::summary::{SUMMARY_ROWS_MAX, grouped, print_changes, print_served, served_json};
 use super::{Failure, peak_rss_bytes, progress, say};
 use crate::cache::{self, Ready, Served};
 use crate::diff::{Tally, Transition};
@@ -25,7 +23,7 @@ use crate::model::{ClosedEnum as _, Colour, Region, Rejection};
 use crate::nightly::{Phase, Watcher as _};
 use crate::rules::Program;
 use crate::sinks::{self, Destination, Staged};
-use crate::whatif::{Candidate, Edit, Whatif};
+use crate::whatif::{self, Candidate, Edit, Whatif};
 
 /// A candidate, and how to speak of it.
 struct Named<'a> {
@@ -244,17 +242,11 @@ impl Run<'_> {
 
 impl Told {
     fn json(&self) -> Value {
-        let districts = self.by_district.iter().map(|(district, transitions)| {
-            let changes: u64 = transitions.values().sum();
-            let name = gazetteer::name_zh(*district);
-            let told = json!({"name": name, "changes": changes, "transitions": transitions_json(transitions)});
-            (district.code().to_string(), told)
-        });
         let mut object = Map::new();
         object.insert("rules".to_owned(), self.rules.clone().into());
         object.insert("listings".to_owned(), self.edits.clone().into());
-        object.extend(changes_json(&self.tally));
-        object.insert("by_district".to_owned(), districts.collect::<Map<_, _>>().into());
+        object.extend(self.tally.fields());
+        object.insert("by_district".to_owned(), whatif::districts_json(&self.by_district));
         object.insert("seconds".to_owned(), self.took.as_secs_f64().into());
         object.insert("output".to_owned(), self.output.as_ref().map(|path| path.display().to_string()).into());
         object.into()

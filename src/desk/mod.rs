@@ -2,13 +2,14 @@
 //!
 //! The one idea: a desk stands between [`query`](crate::query) and the doors, which are protocols. Who asks is known by a token; the
 //! role says what is seen: an operator and an official all, an analyst groups of people by their pseudonyms. Each question has a
-//! session of its own over the facts that are published when it comes, and is recorded before it is looked at.
+//! session of its own over the facts that stand when it comes, and is recorded before it is looked at.
 //!
-//! Invariants: nothing here changes a fact; a question sees one snapshot, whatever is published meanwhile; whatever becomes of a
+//! Invariants: nothing here changes a fact; a question sees one snapshot, whatever comes meanwhile; whatever becomes of a
 //! question, and of who asked it, its turn, its threads and its memory are given back when its time is over.
 //!
 //! Cost: the threads on which questions are looked at, and those of each question, which are its own.
 
+mod live;
 mod published;
 mod refusal;
 
@@ -35,16 +36,17 @@ use crate::model::Timestamp;
 use crate::query::Catalog;
 use crate::query::{Answer, Description, Limits, PseudonymKey, Queries, Query, QueryError, Session, Threads};
 
-pub use published::Published;
+pub use live::{Files, Live};
+pub use published::{Published, Shown, Source};
 pub use refusal::{Kind, Refusal};
 
 /// What a desk is told.
 #[derive(Debug)]
 pub struct Setting {
     /// Who may ask.
-    pub access: Access,
+    pub access: Arc<Access>,
     /// What is asked of.
-    pub published: Arc<Published>,
+    pub source: Arc<dyn Source>,
     /// What each query may use.
     pub limits: Limits,
     /// How many queries run at once; others wait.
@@ -137,7 +139,7 @@ impl Desk {
     }
 
     /// Who may ask.
-    pub(crate) const fn access(&self) -> &Access {
+    pub(crate) fn access(&self) -> &Access {
         &self.setting.access
     }
 
@@ -165,9 +167,9 @@ impl Desk {
         Ok(self.plans.handle().spawn_blocking(what).await?)
     }
 
-    /// A session for who asks, over what is published now. Cost: for the first analyst of a snapshot, a hash a person.
+    /// A session for who asks, over what stands now. Cost: for the first analyst of a snapshot, a hash a person.
     async fn session(&self, who: Arc<Admitted>) -> Result<Session, Refusal> {
-        let shown = self.setting.published.now();
+        let shown = self.setting.source.now().await?;
         let (key, least) = (self.setting.key.clone(), self.setting.least_group);
         let (mut limits, queries) = (self.setting.limits.clone(), Arc::clone(&self.setting.queries));
         let open = move || {
@@ -179,7 +181,7 @@ impl Desk {
                 &shown.all
             };
             let session = Session::new(snapshot, limits)?;
-            session.add_queries(queries.path(), who.name.as_deref().filter(|_| is_analyst))?;
+            session.add_queries(queries.told()?, who.name.as_deref().filter(|_| is_analyst))?;
             Ok::<_, QueryError>(session)
         };
         Ok(self.apart(open).await??)
@@ -226,12 +228,15 @@ impl Desk {
         let turn = self.looks.acquire().await;
         let _turn = turn.map_err(|_| Refusal::new(Kind::Unavailable, "the door closes"))?;
         let mut limit = self.limit();
-        let (session, statement) = self.asked(who, question).await?;
-        // What takes long to plan keeps nobody waiting but who asks.
-        let threads = threads(1)?;
-        let described = Ending(threads.handle().spawn(async move { session.describe(statement, given).await }));
+        let described = async {
+            let (session, statement) = self.asked(who, question).await?;
+            // What takes long to plan keeps nobody waiting but who asks.
+            let threads = threads(1)?;
+            let described = Ending(threads.handle().spawn(async move { session.describe(statement, given).await }));
+            Ok(described.await??)
+        };
         tokio::select! {
-            described = described => Ok(described??),
+            described = described => described,
             () = over(&mut limit) => Err(self.took_long()),
         }
     }
@@ -294,11 +299,14 @@ impl Desk {
         let turn = Arc::clone(&self.turns).acquire_owned().await;
         let turn = turn.map_err(|_| Refusal::new(Kind::Unavailable, "the door closes"))?;
         let mut limit = self.limit();
-        let (session, statement) = self.asked(who, question).await?;
-        let threads = threads(self.threads)?;
-        let asked = Ending(threads.handle().spawn(async move { session.ask_with(statement, values).await }));
-        let answer = tokio::select! {
-            begun = asked => begun??,
+        let asked = async {
+            let (session, statement) = self.asked(who, question).await?;
+            let threads = threads(self.threads)?;
+            let asked = Ending(threads.handle().spawn(async move { session.ask_with(statement, values).await }));
+            Ok::<_, Refusal>((asked.await??, threads))
+        };
+        let (answer, threads) = tokio::select! {
+            begun = asked => begun?,
             () = over(&mut limit) => return Err(self.took_long()),
         };
         Ok(Begun { answer, limit, turn, threads })

@@ -10,7 +10,7 @@
 
 mod tally;
 
-pub use tally::{Tally, Transition};
+pub use tally::{Tally, Transition, colour_name, transitions_json};
 
 use std::cmp::Ordering;
 use std::ops::Range;

@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
 use rayon::prelude::*;
+use serde_json::{Map, Value};
 
 use super::{Change, State};
 use crate::limits::MERGE_ROWS;
-use crate::model::Colour;
 use crate::model::published::ReasonLists;
+use crate::model::{ClosedEnum as _, Colour};
 
 /// Colours before and after, `None` for no code.
 pub type Transition = (Option<Colour>, Option<Colour>);
@@ -28,7 +29,36 @@ pub struct Tally {
     pub lost: BTreeMap<String, u64>,
 }
 
+/// A colour, or `none` for no code.
+#[must_use]
+pub fn colour_name(colour: Option<Colour>) -> &'static str {
+    colour.map_or("none", |colour| colour.name())
+}
+
+/// Counts by transition in JSON, as `{"green->red": 3}`.
+#[must_use]
+pub fn transitions_json(transitions: &BTreeMap<Transition, u64>) -> Value {
+    let field = |((before, after), &count): (&Transition, &u64)| {
+        (format!("{}->{}", colour_name(*before), colour_name(*after)), Value::from(count))
+    };
+    transitions.iter().map(field).collect::<Map<_, _>>().into()
+}
+
 impl Tally {
+    /// The fields that tell of changes in JSON: `changes`, `transitions`, `gained`, `lost`.
+    #[must_use]
+    pub fn fields(&self) -> Map<String, Value> {
+        let counts = |counts: &BTreeMap<String, u64>| -> Value {
+            counts.iter().map(|(rule, &count)| (rule.clone(), Value::from(count))).collect::<Map<_, _>>().into()
+        };
+        let mut fields = Map::new();
+        fields.insert("changes".to_owned(), self.changes.into());
+        fields.insert("transitions".to_owned(), transitions_json(&self.transitions));
+        fields.insert("gained".to_owned(), counts(&self.gained));
+        fields.insert("lost".to_owned(), counts(&self.lost));
+        fields
+    }
+
     /// Counts changes. Cost: a look into a small map a change.
     #[must_use]
     pub fn of(changes: &[Change<'_>], lists: &ReasonLists) -> Self {

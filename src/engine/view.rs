@@ -57,6 +57,12 @@ impl View {
         self.facts.facts()
     }
 
+    /// The facts, and what it takes to evaluate everybody over them.
+    #[must_use]
+    pub const fn facts_view(&self) -> &FactsView {
+        &self.facts
+    }
+
     /// Everybody's code, unless records were absorbed only.
     #[must_use]
     pub const fn codes(&self) -> Option<&Codes> {

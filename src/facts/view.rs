@@ -8,7 +8,7 @@
 //! Cost: a pointer a chunk of what has come since the columns were made, and a bit a person for each table that few have rows in;
 //! the chunks that are changed next are copied first.
 
-use super::{Facts, LiveFacts, Sparse};
+use super::{Facts, LiveFacts, Names, Sparse};
 use crate::model::facts::PlaceStay;
 use crate::model::{Chunked, Table};
 
@@ -25,6 +25,12 @@ impl FactsView {
     #[must_use]
     pub const fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    /// The same under other names, by the same numbers.
+    #[must_use]
+    pub fn named(&self, names: &Names) -> Self {
+        Self { facts: Facts { names: names.clone(), ..self.facts.clone() }, ..self.clone() }
     }
 
     /// The facts with all that an evaluation of everybody reads. Cost: a visit a contact of a case and a stay at a place where one

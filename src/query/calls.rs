@@ -16,7 +16,7 @@ use datafusion::scalar::ScalarValue;
 
 use super::candidate::Candidate;
 use super::codes::{self, CodeTable};
-use super::columns::{self, array, kept, schema};
+use super::columns::{array, kept, schema};
 use super::prepared::Prepared;
 use super::rows::Rows;
 use super::snapshot::Snapshot;
@@ -109,7 +109,7 @@ fn whatif(snapshot: &Arc<Snapshot>, given: &[Argument]) -> Result<Arc<dyn TableP
         Field::new("district", DataType::UInt32, true),
     ];
     let (schema, snapshot) = (Arc::new(Schema::new(fields)), Arc::clone(snapshot));
-    Ok(Arc::new(Prepared::new(Arc::clone(&schema), move || snapshot.compute(|| candidate.changes(&snapshot, &schema)))))
+    Ok(Arc::new(Prepared::new(Arc::clone(&schema), move || candidate.changes(&snapshot, &schema))))
 }
 
 /// Each contact by which a person is so many contacts away, and those nearer.
@@ -134,12 +134,12 @@ fn contacts(snapshot: &Arc<Snapshot>, given: &[Argument]) -> Result<Arc<dyn Tabl
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(UInt8Array::from_iter_values(met.iter().map(|met| met.degree))),
             codes::persons(&snapshot, met.iter().map(|met| met.person))?,
-            columns::texts(snapshot.views.persons(&snapshot.facts), &via)?,
+            snapshot.views().persons(&snapshot.facts, &via)?,
         ];
         let rows: Vec<u32> = met.iter().map(|met| met.row).collect();
         for &column in &of_contact {
             let kept = kept(Table::Contacts)[column];
-            columns.push(array(kept, &snapshot.facts, &snapshot.views, &Rows::List(&rows))?);
+            columns.push(array(kept, &snapshot.facts, snapshot.views(), &Rows::List(&rows))?);
         }
         Ok(RecordBatch::try_new(Arc::clone(&schema), columns)?)
     })))

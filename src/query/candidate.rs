@@ -14,6 +14,7 @@ use super::snapshot::Snapshot;
 use super::tables::texts;
 use crate::diff::{Change, State};
 use crate::evaluate::Codes;
+use crate::facts::Facts;
 use crate::model::facts::RiskAreas;
 use crate::model::published::ReasonLists;
 use crate::model::{ClosedEnum as _, Level, Region};
@@ -79,7 +80,11 @@ impl Candidate {
     /// # Errors
     /// Columns that are not those of the schema.
     pub(super) fn changes(&self, snapshot: &Snapshot, schema: &SchemaRef) -> Result<RecordBatch> {
-        let (facts, codes) = (snapshot.facts.clone(), Codes::clone(snapshot.codes()));
+        let (facts, codes) = (snapshot.whole().clone(), Codes::clone(snapshot.codes()));
+        snapshot.compute(|| self.changes_of(snapshot, facts, codes, schema))
+    }
+
+    fn changes_of(&self, snapshot: &Snapshot, facts: Facts, codes: Codes, schema: &SchemaRef) -> Result<RecordBatch> {
         let whatif = Whatif::of_codes(facts, &snapshot.program, snapshot.as_of, codes, false);
         let candidate = whatif::Candidate { program: &self.program, listings: &self.listings };
         let (whatif, outcome) = whatif.outcome(&candidate);

@@ -14,7 +14,7 @@ use datafusion::common::stats::Precision;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
-use super::columns::{texts, with_views};
+use super::columns::with_views;
 use super::filter::{Condition, Kind, Lookup, Wanted, condition_of, short};
 use super::prepared::apart;
 use super::scan::{self, Batches, ScanExec, Source};
@@ -178,7 +178,7 @@ impl CodeScan {
 /// Tokens of persons.
 pub(super) fn persons(snapshot: &Snapshot, persons: impl Iterator<Item = PersonId>) -> Result<ArrayRef> {
     let ids = UInt32Array::from_iter_values(persons.map(|person| person.0));
-    Ok(texts(snapshot.views.persons(&snapshot.facts), &ids)?)
+    Ok(snapshot.views().persons(&snapshot.facts, &ids)?)
 }
 
 /// Names of colours.

@@ -8,8 +8,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, ArrowPrimitiveType, AsArray as _, BooleanArray, PrimitiveArray, StringViewArray,
-    TimestampMicrosecondArray, UInt8Array, UInt32Array,
+    ArrayRef, ArrowPrimitiveType, BooleanArray, PrimitiveArray, StringViewArray, TimestampMicrosecondArray, UInt8Array,
 };
 use arrow::buffer::{Buffer, NullBuffer, ScalarBuffer};
 use arrow::compute::{cast, take};
@@ -190,10 +189,10 @@ pub(super) fn array(kept: Kept, facts: &Facts, views: &Views, rows: &Rows<'_>) -
         Id(column) => Arc::new(values::<UInt64Type, _>(column(facts), rows)),
         Count(column) => Arc::new(values::<UInt32Type, _>(column(facts), rows)),
         Kept::Region(column) => Arc::new(values::<UInt32Type, _>(column(facts), rows)),
-        Person(column) => texts(views.persons(facts), &values(column(facts), rows))?,
-        Place(column) => texts(views.places(facts), &values(column(facts), rows))?,
-        Label(column) => texts(views.labels(facts), &values(column(facts), rows))?,
-        MaybeLabel(column) => texts(views.labels(facts), &values(column(facts), rows))?,
+        Person(column) => views.persons(facts, &values(column(facts), rows))?,
+        Place(column) => views.places(facts, &values(column(facts), rows))?,
+        Label(column) => views.labels(facts, &values(column(facts), rows))?,
+        MaybeLabel(column) => views.labels(facts, &values(column(facts), rows))?,
         MaybeRegion(column) => Arc::new(but_for(&values::<UInt32Type, _>(column(facts), rows), |code| code == 0)),
         Instant(column) => Arc::new(instants(values(column(facts), rows))),
         End(column) => {
@@ -216,15 +215,6 @@ pub(super) fn array(kept: Kept, facts: &Facts, views: &Views, rows: &Rows<'_>) -
             take(&StringViewArray::from_iter_values(names), &codes, None)?
         }
     })
-}
-
-/// Texts of tokens. A view keeps all long tokens in memory: those that are not named are left behind.
-///
-/// # Errors
-/// None where codes are of the tokens.
-pub(super) fn texts(views: &StringViewArray, codes: &UInt32Array) -> Result<ArrayRef, ArrowError> {
-    let texts = take(views, codes, None)?;
-    Ok(if views.data_buffers().is_empty() { texts } else { Arc::new(texts.as_string_view().gc()) })
 }
 
 /// Rows of a column whose values Arrow keeps alike. Cost: of a range of the base, none.

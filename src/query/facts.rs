@@ -111,8 +111,10 @@ impl FactTable {
                 Some("person")
             }
             (Kept::Place(_), Wanted::Among(places)) => {
-                let found = || places.iter().map(|&place| self.snapshot.by_place().rows(place as usize));
-                take(found, most, rows).then_some("place")
+                let mut places: Vec<usize> = places.iter().map(|&place| place as usize).collect();
+                places.sort_unstable();
+                rows.extend(self.snapshot.stays_at(&places, most)?);
+                Some("place")
             }
             (Kept::Region(_), Wanted::Among(_) | Wanted::Within(_)) if self.table == Table::Stays => {
                 let inside = |region: Region| match &test.wanted {
@@ -120,10 +122,10 @@ impl FactTable {
                     Wanted::Within(ancestor) => is_within(region, *ancestor),
                     _ => false,
                 };
-                let numbers = || (0..facts.regions.len()).map(short).map(RegionId::from_index);
-                let inside = || numbers().filter(|&number| inside(facts.regions.code(number)));
-                let found = || inside().map(|number| self.snapshot.by_region().rows(number.index()));
-                take(found, most, rows).then_some("region")
+                let numbers = (0..facts.regions.len()).map(short).map(RegionId::from_index);
+                let inside = numbers.filter(|&number| inside(facts.regions.code(number)));
+                rows.extend(self.snapshot.stays_in(&inside.map(RegionId::index).collect::<Vec<_>>(), most)?);
+                Some("region")
             }
             _ => None,
         }
@@ -213,15 +215,6 @@ impl TableProvider for FactTable {
     }
 }
 
-/// Takes rows out of an index, if they are `most` at the most.
-fn take<'a, F: Iterator<Item = &'a [u32]>>(found: impl Fn() -> F, most: usize, rows: &mut Vec<u32>) -> bool {
-    let few = found().map(<[u32]>::len).sum::<usize>() <= most;
-    if few {
-        found().for_each(|found| rows.extend_from_slice(found));
-    }
-    few
-}
-
 /// How rows are found.
 #[derive(Debug)]
 enum Access {
@@ -252,7 +245,7 @@ struct FactScan {
 
 impl FactScan {
     fn batch(&self, rows: &Rows<'_>) -> Result<arrow::array::RecordBatch> {
-        let (facts, views) = (&self.snapshot.facts, &self.snapshot.views);
+        let (facts, views) = (&self.snapshot.facts, self.snapshot.views());
         let kept = kept(self.table);
         let columns = self.columns.iter().map(|&column| columns::array(kept[column], facts, views, rows));
         scan::batch(Arc::clone(&self.schema), columns.collect::<Result<_, _>>()?, rows.len())

@@ -15,6 +15,7 @@
 //! | `scan` | a scan as DataFusion runs it |
 //! | `facts`, `codes`, `tables`, `prepared` | the tables |
 //! | `functions`, `calls`, `candidate`, `trace`, `files` | the functions |
+//! | `told` | files that grow while they are read |
 //! | `guard` | what is refused |
 //! | `catalog` | tables as tools look for them that speak to Postgres |
 //! | `queries` | what has been asked, and by whom |
@@ -46,18 +47,19 @@ mod session;
 mod snapshot;
 mod tables;
 mod threads;
+mod told;
 mod trace;
 
 #[cfg(feature = "postgres")]
 pub use catalog::{Catalog, POSTGRES_VERSION};
 pub use error::QueryError;
 pub use guard::Folders;
-pub use pseudonyms::PseudonymKey;
+pub use pseudonyms::{PseudonymKey, Pseudonyms};
 pub use queries::{Queries, Query};
 #[cfg(feature = "postgres")]
 pub(crate) use session::words;
 pub use session::{Answer, CATALOG, Description, Limits, SCHEMA, Session};
-pub use snapshot::{Origins, Snapshot};
+pub use snapshot::{Kin, Origins, Snapshot, ToldIn};
 #[cfg(feature = "postgres")]
 pub(crate) use tables::with_types;
 pub use threads::Threads;

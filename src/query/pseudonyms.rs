@@ -4,14 +4,19 @@
 //! no use without the key to find out whom it names, also for who knows how tokens are made.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{ArrayRef, AsArray as _, StringViewArray};
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
 use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use rayon::ThreadPool;
+use rayon::prelude::*;
 use sha2::Sha256;
+
+use super::names::Texts;
+use crate::intern::Tokens;
 
 /// Bytes of the hash that are shown, as twice as many hexadecimal digits: among ten million people two are alike with a probability of
 /// 10^-25.
@@ -63,6 +68,41 @@ impl PseudonymKey {
             Volatility::Immutable,
             Arc::new(of_column),
         )
+    }
+}
+
+/// The pseudonyms of the people of snapshots in which they have the same numbers, so that each is made once.
+#[derive(Debug, Default)]
+pub struct Pseudonyms {
+    known: Mutex<Tokens>,
+    texts: Arc<Texts>,
+}
+
+impl Pseudonyms {
+    /// Those of these people, by the same numbers. Cost: a hash of each that no call before had, and a merge of those with the others, on
+    /// `pool`; nothing there waits for who else is asked.
+    ///
+    /// # Panics
+    /// If two people have one pseudonym.
+    pub(super) fn of(&self, people: &Tokens, key: &PseudonymKey, pool: &ThreadPool) -> Tokens {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        // A snapshot of before the last one may have fewer people.
+        let mut none = Tokens::default();
+        let shown = if known.len() <= people.len() { &mut *known } else { &mut none };
+        let new = shown.len()..people.len();
+        let hashed = || new.clone().into_par_iter().map(|person| key.of(people.get(person))).collect();
+        let more: Vec<String> = pool.install(hashed);
+        for (person, pseudonym) in new.zip(&more) {
+            assert_eq!(shown.intern(pseudonym) as usize, person, "two people have one pseudonym");
+        }
+        pool.install(|| shown.sort());
+        shown.share();
+        shown.clone()
+    }
+
+    /// The same as Arrow's views.
+    pub(super) fn texts(&self) -> Arc<Texts> {
+        Arc::clone(&self.texts)
     }
 }
 

@@ -5,7 +5,7 @@
 //!
 //! Invariants: nothing is answered that is not recorded; no line is changed. SQL only reads the file, as the table `queries`.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -17,8 +17,8 @@ use datafusion::functions_aggregate::expr_fn::max;
 use datafusion::prelude::{DataFrame, col};
 use serde::{Deserialize, Serialize};
 
-use super::QueryError;
 use super::columns::with_views;
+use super::{QueryError, ToldIn};
 use crate::model::Timestamp;
 use crate::model::schema::instant_type;
 
@@ -74,7 +74,10 @@ impl Queries {
     pub fn open(path: &Path) -> Result<Self, QueryError> {
         let failed = |cause| QueryError::File { file: path.to_owned(), cause };
         let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path).map_err(failed)?;
-        file.try_lock().map_err(|error| failed(error.into()))?;
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => failed(std::io::Error::other("another process has it open")),
+            TryLockError::Error(error) => failed(error),
+        })?;
         let last = Self::last(&file).map_err(failed)?;
         Ok(Self { path: path.canonicalize().map_err(failed)?, state: Mutex::new(State { file, last }) })
     }
@@ -94,10 +97,14 @@ impl Queries {
         Ok(last)
     }
 
-    /// Where it is.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// Where it is, and how far its lines go that are whole.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn told(&self) -> Result<ToldIn, QueryError> {
+        let there = self.state().file.metadata();
+        let there = there.map_err(|cause| QueryError::File { file: self.path.clone(), cause })?;
+        Ok(ToldIn { path: self.path.clone(), bytes: Some(there.len()) })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -7,7 +7,6 @@
 
 use std::num::NonZeroUsize;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +14,6 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::datasource::empty::EmptyTable;
-use datafusion::datasource::file_format::FileFormat;
-use datafusion::datasource::file_format::json::JsonFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
@@ -39,8 +36,9 @@ use super::columns::with_views;
 use super::facts::{FactTable, Of};
 use super::files::{ReadParquet, table_of};
 use super::guard::{self, Folders};
-use super::snapshot::Snapshot;
+use super::snapshot::{Snapshot, ToldIn};
 use super::tables::{plain, with_types};
+use super::told::Lines;
 use super::{QueryError, calls, functions, groups, queries, tables};
 use crate::limits::{QUERY_BATCHES_PENDING_MAX, QUERY_BYTES_MAX, QUERY_TOKENS_MAX};
 use crate::model::Table;
@@ -173,18 +171,25 @@ impl Session {
     }
 
     /// The rows of files of outputs: Parquet, or else NDJSON. `None` if there is no file.
-    fn files(&self, name: &str, files: &[PathBuf], schema: &SchemaRef) -> Result<Option<DataFrame>, QueryError> {
+    fn files(&self, name: &str, files: &[ToldIn], schema: &SchemaRef) -> Result<Option<DataFrame>, QueryError> {
         let mut all: Option<DataFrame> = None;
-        for file in files {
-            let is_parquet = file.extension().is_some_and(|extension| extension == "parquet");
-            let format: Arc<dyn FileFormat> =
-                if is_parquet { Arc::new(ParquetFormat::default()) } else { Arc::new(JsonFormat::default()) };
-            let failed = |cause| QueryError::File { file: file.clone(), cause };
-            let real = file.canonicalize().map_err(failed)?;
-            if !real.is_file() {
+        for ToldIn { path, bytes } in files {
+            let failed = |cause| QueryError::File { file: path.clone(), cause };
+            let real = path.canonicalize().map_err(failed)?;
+            let there = real.metadata().map_err(failed)?;
+            if !there.is_file() {
                 return Err(failed(std::io::Error::other("no file")));
             }
-            let rows = self.frame(name, Arc::new(table_of(&[real], format, Arc::clone(schema))?))?;
+            if bytes.is_some_and(|bytes| bytes > there.len()) {
+                return Err(failed(std::io::Error::other("it is shorter than what was told in it")));
+            }
+            let table: Arc<dyn TableProvider> =
+                if bytes.is_none() && path.extension().is_some_and(|extension| extension == "parquet") {
+                    Arc::new(table_of(&[real], Arc::new(ParquetFormat::default()), Arc::clone(schema))?)
+                } else {
+                    Arc::new(Lines::new(&real, bytes.unwrap_or(there.len()), Arc::clone(schema))?)
+                };
+            let rows = self.frame(name, table)?;
             all = Some(match all {
                 Some(all) => all.union(rows)?,
                 None => rows,
@@ -230,12 +235,14 @@ impl Session {
         Ok(statements.filter_map(typed).collect())
     }
 
-    /// Adds the table `queries`: what has been asked, as a file of [`Queries`](super::Queries) says; by one caller if one is named.
+    /// Adds the table `queries`: what has been asked, as [`Queries`](super::Queries) says; by one caller if one is named.
     ///
     /// # Errors
     /// A file that is not there.
-    pub fn add_queries(&self, file: &Path, caller: Option<&str>) -> Result<(), QueryError> {
-        let Some(lines) = self.files("queries", &[file.to_owned()], &queries::lines_schema())? else { return Ok(()) };
+    pub fn add_queries(&self, told: ToldIn, caller: Option<&str>) -> Result<(), QueryError> {
+        let Some(lines) = self.files("queries", &[told], &queries::lines_schema())? else {
+            return Ok(());
+        };
         let mut told = queries::table(lines)?;
         if let Some(caller) = caller {
             told = told.filter(col("caller").eq(lit(caller)))?;

@@ -15,14 +15,13 @@ use tempfile::TempDir;
 
 use super::columns::kept;
 use super::filter::short;
-use super::index::{self, Extremes, Inverted};
+use super::index::{self, Extremes, Indexes};
 use super::names::Views;
-use super::pseudonyms::PseudonymKey;
+use super::pseudonyms::{PseudonymKey, Pseudonyms};
 use crate::evaluate::{self, Codes};
-use crate::facts::Facts;
-use crate::intern::Tokens;
+use crate::facts::{Facts, FactsView};
 use crate::limits::QUERY_INSTANTS_KEPT_MAX;
-use crate::model::{PersonId, PlaceId, Rejection, Table, Timestamp};
+use crate::model::{PersonId, PlaceId, RegionId, Rejection, Table, Timestamp};
 use crate::rules::{Catalog, Program};
 use crate::sinks;
 
@@ -32,11 +31,11 @@ pub struct Origins {
     /// Rows that were refused.
     pub rejections: Vec<Rejection>,
     /// Files of rows that were refused: NDJSON.
-    pub refused: Vec<PathBuf>,
+    pub refused: Vec<ToldIn>,
     /// Names of the files that declarations came from, by their origin; empty if that is not known.
     pub sources: Vec<String>,
     /// Files of changes told earlier: Parquet, or NDJSON.
-    pub changes: Vec<PathBuf>,
+    pub changes: Vec<ToldIn>,
     /// The first instant of which codes can be asked: facts that only mattered earlier may have been forgotten. `None` if all are
     /// there.
     pub from: Option<Timestamp>,
@@ -44,14 +43,39 @@ pub struct Origins {
     pub folder: Option<Arc<TempDir>>,
 }
 
+/// A file of what has been told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToldIn {
+    /// The file.
+    pub path: PathBuf,
+    /// Bytes of it that belong to the snapshot, whole lines of NDJSON; all if left out.
+    pub bytes: Option<u64>,
+}
+
+impl From<PathBuf> for ToldIn {
+    fn from(path: PathBuf) -> Self {
+        Self { path, bytes: None }
+    }
+}
+
+/// What snapshots have in common that are views of one run: names and columns of its start that never change, and what is known of them.
+#[derive(Clone, Debug, Default)]
+pub struct Kin {
+    views: Views,
+    indexes: Arc<Indexes>,
+}
+
 /// Facts, rules and an instant.
 pub struct Snapshot {
     pub(super) facts: Facts,
+    /// What the facts are of, if they change elsewhere.
+    view: Option<FactsView>,
+    /// Such facts as an evaluation of everybody wants them.
+    whole: OnceLock<Facts>,
     pub(super) program: Arc<Program>,
     pub(super) catalog: Catalog,
     pub(super) as_of: Timestamp,
     pub(super) origins: Origins,
-    pub(super) views: Views,
     /// What tokens of people are hashed with, if they are.
     pub(super) key: Option<PseudonymKey>,
     pool: Arc<ThreadPool>,
@@ -60,9 +84,7 @@ pub struct Snapshot {
     codes_at: DashMap<Timestamp, Arc<Codes>>,
     standing: OnceLock<Arc<[u32]>>,
     rejections: OnceLock<Vec<Rejection>>,
-    by_place: OnceLock<Inverted>,
-    by_region: OnceLock<Inverted>,
-    zones: DashMap<(Table, usize), Arc<[Extremes]>>,
+    kin: Kin,
 }
 
 impl fmt::Debug for Snapshot {
@@ -84,47 +106,65 @@ impl Snapshot {
         facts.share();
         Self {
             facts,
+            view: None,
+            whole: OnceLock::new(),
             program,
             catalog,
             as_of,
             origins,
-            views: Views::default(),
             key: None,
             pool,
             codes: OnceLock::new(),
             codes_at: DashMap::new(),
             standing: OnceLock::new(),
             rejections: OnceLock::new(),
-            by_place: OnceLock::new(),
-            by_region: OnceLock::new(),
-            zones: DashMap::new(),
+            kin: Kin::default(),
         }
     }
 
-    /// The same with people by their pseudonyms, in which nobody's token is any more. Cost: a hash a person and their names once more;
-    /// all else is shared.
+    /// Facts that change elsewhere, as of one position, with everybody's code there; `kin` is that of all positions.
+    #[must_use]
+    pub fn of_view(
+        kin: &Kin,
+        (view, codes): (&FactsView, &Codes),
+        origins: Origins,
+        rules: (Arc<Program>, Catalog),
+        as_of: Timestamp,
+        pool: Arc<ThreadPool>,
+    ) -> Self {
+        let snapshot = Self::new(view.facts().clone(), origins, rules, as_of, pool);
+        Self { view: Some(view.clone()), codes: Arc::new(codes.clone()).into(), kin: kin.clone(), ..snapshot }
+    }
+
+    /// The same with people by their pseudonyms, in which nobody's token is any more. `known` is of snapshots in which people had the
+    /// same numbers. Cost: what [`Pseudonyms`] costs; all else is shared.
     ///
     /// # Panics
     /// If two people have one pseudonym.
     #[must_use]
-    pub fn pseudonymous(&self, key: &PseudonymKey) -> Self {
+    pub fn pseudonymous(&self, key: &PseudonymKey, known: &Pseudonyms) -> Self {
         let mut facts = self.facts.clone();
-        let tokens = &self.facts.names.persons;
-        let shown: Vec<String> =
-            self.compute(|| (0..tokens.len()).into_par_iter().map(|person| key.of(tokens.get(person))).collect());
-        let mut persons = Tokens::default();
-        for (person, pseudonym) in shown.iter().enumerate() {
-            assert_eq!(persons.intern(pseudonym) as usize, person, "two people have one pseudonym");
-        }
-        persons.sort();
-        facts.names.persons = persons;
+        facts.names.persons = known.of(&self.facts.names.persons, key, &self.pool);
         let Origins { changes, from, folder, .. } = self.origins.clone();
         let origins = Origins { changes, from, folder, ..Origins::default() };
         let rules = (Arc::clone(&self.program), self.catalog.clone());
         let snapshot = Self::new(facts, origins, rules, self.as_of, Arc::clone(&self.pool));
         // Codes are by number, and people keep theirs.
-        let _ = snapshot.codes.set(Arc::clone(self.codes()));
-        Self { key: Some(key.clone()), ..snapshot }
+        let codes = Arc::clone(self.codes()).into();
+        let views = self.kin.views.with_persons(known.texts());
+        let kin = Kin { views, indexes: Arc::clone(&self.kin.indexes) };
+        Self {
+            key: Some(key.clone()),
+            view: self.view.as_ref().map(|view| view.named(&snapshot.facts.names)),
+            codes,
+            kin,
+            ..snapshot
+        }
+    }
+
+    /// Names as Arrow's views.
+    pub(super) const fn views(&self) -> &Views {
+        &self.kin.views
     }
 
     /// T.
@@ -139,7 +179,8 @@ impl Snapshot {
         &self.program
     }
 
-    /// Does what wants many threads on the snapshot's own.
+    /// Does what wants many threads on the snapshot's own. It waits for no lock and for nothing that is made once: whoever makes that may
+    /// want these very threads.
     pub(super) fn compute<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         self.pool.install(work)
     }
@@ -150,7 +191,21 @@ impl Snapshot {
     }
 
     fn recompute(&self, at: Timestamp) -> Arc<Codes> {
-        Arc::new(self.compute(|| evaluate::recompute(&self.facts, &self.program, at)))
+        let facts = self.whole();
+        Arc::new(self.compute(|| evaluate::recompute(facts, &self.program, at)))
+    }
+
+    /// The facts with all that an evaluation of everybody reads. Cost: once, of facts that change elsewhere, the indexes that follow
+    /// them only where they are needed.
+    pub(super) fn whole(&self) -> &Facts {
+        let Some(view) = &self.view else { return &self.facts };
+        self.whole.get_or_init(|| {
+            self.compute(|| {
+                let mut facts = view.indexed();
+                facts.names.persons.sort();
+                facts
+            })
+        })
     }
 
     /// Everybody's code at another instant. Cost: a recompute, unless it is one of the last few that were asked for.
@@ -190,33 +245,34 @@ impl Snapshot {
         })
     }
 
-    /// Stays by place.
-    pub(super) fn by_place(&self) -> &Inverted {
-        self.by_place.get_or_init(|| {
-            let place = |row: usize| self.facts.stays.place[row].map(PlaceId::index);
-            self.by_stays(self.facts.names.places.len(), place)
-        })
+    /// Stays at some places, ascending, or in regions of some numbers; none if they are more than `most`. Rows that do not stand are
+    /// counted as well.
+    pub(super) fn stays_at(&self, places: &[usize], most: usize) -> Option<Vec<u32>> {
+        let place = |place: &Option<PlaceId>| place.map(PlaceId::index);
+        self.standing_stays(index::rows_with(&self.kin.indexes.by_place, &self.facts.stays.place, place, places, most))
     }
 
-    /// Stays by the number of their region.
-    pub(super) fn by_region(&self) -> &Inverted {
-        self.by_region
-            .get_or_init(|| self.by_stays(self.facts.regions.len(), |row| Some(self.facts.stay_region[row].index())))
+    /// The same in regions of some numbers.
+    pub(super) fn stays_in(&self, numbers: &[usize], most: usize) -> Option<Vec<u32>> {
+        let number = |region: &RegionId| Some(region.index());
+        self.standing_stays(index::rows_with(
+            &self.kin.indexes.by_region,
+            &self.facts.stay_region,
+            number,
+            numbers,
+            most,
+        ))
     }
 
-    fn by_stays(&self, bound: usize, key: impl Fn(usize) -> Option<usize>) -> Inverted {
-        let facts = &self.facts;
-        Inverted::new(bound, facts.stays.id.len(), |row| key(row).filter(|_| facts.stands(Table::Stays, row)))
+    fn standing_stays(&self, rows: Option<Vec<u32>>) -> Option<Vec<u32>> {
+        let mut rows = rows?;
+        rows.retain(|&row| self.facts.stands(Table::Stays, row as usize));
+        Some(rows)
     }
 
     /// The least and greatest instants in the zones of a column; none of a column without instants.
-    pub(super) fn zones(&self, table: Table, column: usize) -> Option<Arc<[Extremes]>> {
-        if let Some(zones) = self.zones.get(&(table, column)) {
-            return Some(Arc::clone(&zones));
-        }
-        let zones: Arc<[Extremes]> = self.compute(|| index::zones(kept(table)[column], &self.facts))?.into();
-        self.zones.insert((table, column), Arc::clone(&zones));
-        Some(zones)
+    pub(super) fn zones(&self, table: Table, column: usize) -> Option<Vec<Extremes>> {
+        index::zones(&self.kin.indexes, (table, column), kept(table)[column], &self.facts, &self.pool)
     }
 
     /// The person of a token.

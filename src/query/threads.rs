@@ -1,13 +1,14 @@
 //! Threads of a question.
 //!
 //! The one idea: a question has threads of its own. A step of it that is long goes on to its end also when nobody waits for it any more;
-//! then nothing else waits for it, and what is asked next has others.
+//! then nothing else waits for it, and what is asked next has others. They give way to all that is not a question.
 
 use std::io;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::limits::QUERY_STACK_BYTES;
+use crate::priority::give_way;
 
 /// Some threads.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ impl Threads {
     /// What the system says.
     pub fn new(count: usize) -> io::Result<Self> {
         let mut builder = Builder::new_multi_thread();
-        builder.worker_threads(count).thread_stack_size(QUERY_STACK_BYTES).enable_all();
+        builder.worker_threads(count).thread_stack_size(QUERY_STACK_BYTES).enable_all().on_thread_start(give_way);
         Ok(Self(Some(builder.build()?)))
     }
 

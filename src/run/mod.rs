@@ -42,7 +42,7 @@ use crate::model::{Colour, Rejection, Table, Timestamp};
 use crate::rules::{Catalog, ResolveError, RuleSet};
 use crate::sinks::{self, Destination, OutputFormat, SinkError};
 
-pub use requests::{NotTaken, Receipt, Reply, Request, Say};
+pub use requests::{NotTaken, Receipt, Reply, Request, Say, Seen};
 
 use feeds::{Piece, open_feeds, read_feeds, skip_what_was_read};
 use outlets::{Outlets, open_outlets};
@@ -107,6 +107,8 @@ pub struct Progress {
     pub changes: u64,
     /// Messages and rows refused since the journal's begin.
     pub refused: u64,
+    /// Length of the file of what was refused.
+    pub rejections_bytes: u64,
 }
 
 /// Why a run ended otherwise than by the end of its feeds.
@@ -341,9 +343,7 @@ struct Follower<'a> {
 /// Hands the files what has been told, and says how far that is.
 fn hand_over(engine: &Engine<Folder>, outlets: &mut Outlets<'_>, watcher: &dyn Watcher) -> Result<(), SinkError> {
     outlets.flush()?;
-    let (position, as_of) = (engine.city().position(), engine.city().as_of());
-    let (changes_bytes, changes, refused) = (outlets.changes_bytes(), outlets.told, outlets.rejected());
-    watcher.told(&Progress { position, as_of, changes_bytes, changes, refused });
+    watcher.told(&outlets.progress(engine.city()));
     Ok(())
 }
 

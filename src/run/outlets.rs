@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::{Changes, Job, REJECTIONS, RunError};
+use super::{Changes, Job, Progress, REJECTIONS, RunError};
 use crate::engine::{City, Engine, Outcome};
 use crate::journal::{Folder, Position};
 use crate::model::published::ReasonLists;
@@ -72,17 +72,19 @@ impl Outlets<'_> {
         Appended::flush(&mut self.rejections)
     }
 
-    /// Length of the file of changes; 0 if there is none.
-    pub(super) const fn changes_bytes(&self) -> u64 {
-        match &self.changes {
-            ChangesOut::File(file) => file.bytes(),
-            ChangesOut::Stdout(_) => 0,
+    /// How far a city's run has come; the files hold it once they have been flushed.
+    pub(super) const fn progress(&self, city: &City) -> Progress {
+        Progress {
+            position: city.position(),
+            as_of: city.as_of(),
+            changes_bytes: match &self.changes {
+                ChangesOut::File(file) => file.bytes(),
+                ChangesOut::Stdout(_) => 0,
+            },
+            changes: self.told,
+            refused: self.rejected,
+            rejections_bytes: self.rejections.bytes(),
         }
-    }
-
-    /// Messages and rows refused since the journal's begin.
-    pub(super) const fn rejected(&self) -> u64 {
-        self.rejected
     }
 
     /// Makes durable what was told up to a position, and that it was.

@@ -7,7 +7,7 @@ use crossbeam_channel::Receiver;
 
 use super::feeds::Piece;
 use super::outlets::Outlets;
-use super::{Follower, RunError, hand_over, records_of, step};
+use super::{Follower, Progress, RunError, hand_over, records_of, step};
 use crate::engine::{City, Engine, Offset, Record, Rules, View, Word};
 use crate::ingest::feed::Event;
 use crate::journal::{Folder, Position};
@@ -22,7 +22,16 @@ pub enum Request {
     /// To put rules in force.
     Enact(Box<RuleSet>, Reply<Receipt>),
     /// What stands, between two steps.
-    View(Reply<View>),
+    View(Reply<Seen>),
+}
+
+/// What stands, and how far that has been told.
+#[derive(Debug)]
+pub struct Seen {
+    /// What stands.
+    pub view: View,
+    /// What the files hold of it.
+    pub told: Progress,
 }
 
 /// Messages, and who is told when they count.
@@ -110,7 +119,10 @@ pub(super) fn answer(
                 let (city, changes) = (engine.city(), outlets.told - told);
                 reply(Receipt { position: city.position(), as_of: city.as_of(), changes, ..Receipt::default() });
             }
-            Request::View(reply) => reply(engine.city_mut().view()),
+            Request::View(reply) => {
+                let view = engine.city_mut().view();
+                reply(Seen { view, told: outlets.progress(engine.city()) });
+            }
         }
     }
     Ok(())

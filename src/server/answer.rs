@@ -5,6 +5,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use crate::link::Silence;
+
 /// What was asked is not done, and nothing has changed.
 #[derive(Debug)]
 pub(super) struct Refusal {
@@ -32,15 +34,11 @@ impl Refusal {
     pub(super) fn not_allowed() -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "this path has other methods")
     }
+}
 
-    /// The store is being read.
-    pub(super) fn unready() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "the store is not ready; try again")
-    }
-
-    /// The run has ended. Whether what was asked has been done is not known, unless nothing was.
-    pub(super) fn gone() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "the run has ended before it answered")
+impl From<Silence> for Refusal {
+    fn from(silence: Silence) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, silence.to_string())
     }
 }
 

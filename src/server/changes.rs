@@ -93,15 +93,13 @@ pub(super) async fn follow(
         None => asked.from,
     };
     let form = asked.form(&headers)?;
-    if !shared.is_ready.load(std::sync::atomic::Ordering::Acquire) {
-        return Err(Refusal::unready());
-    }
+    shared.link.is_ready()?;
     let open = move |end: u64| -> io::Result<(File, u64)> {
         let file = File::open(path)?;
         let begin = after.map_or(Ok(end), |after| sinks::begin_after(&file, 0..end, after))?;
         Ok((file, begin))
     };
-    let end = shared.progress.borrow().changes_bytes;
+    let end = shared.link.progress().changes_bytes;
     let opened = tokio::task::spawn_blocking(move || open(end)).await;
     let (file, begin) = opened.map_err(io::Error::other).and_then(|opened| opened).map_err(|error| of_file(&error))?;
     let kind = form.carrier.name();
@@ -149,7 +147,7 @@ struct Subscriber {
 
 impl Subscriber {
     async fn run(mut self, shared: &Arc<Shared>) -> Result<(), mpsc::error::SendError<io::Result<Bytes>>> {
-        let (mut progress, mut stop) = (shared.progress.clone(), shared.stop.clone());
+        let (mut progress, mut stop) = (shared.link.follow(), shared.stop.clone());
         let silence = Duration::from_secs(SUBSCRIBER_SILENCE_SECONDS);
         loop {
             let end = progress.borrow_and_update().changes_bytes;
@@ -184,8 +182,8 @@ impl Subscriber {
         let elsewhere = match self.form.wanted.region {
             Some(region) => {
                 let persons: HashSet<String> = lines.iter().map(|(_, told)| told.person.to_string()).collect();
-                let view = shared.view().await.map_err(|_| io::Error::other("the run has ended"))?;
-                who_lives_elsewhere(&view, region, persons)
+                let seen = shared.link.view().await.map_err(io::Error::other)?;
+                who_lives_elsewhere(&seen.view, region, persons)
             }
             None => HashSet::new(),
         };

@@ -1,4 +1,4 @@
-//! What stands: codes, and the rules in force.
+//! What stands: codes.
 
 use std::path::Path as FilePath;
 use std::sync::Arc;
@@ -27,8 +27,8 @@ const FORMS: [(&str, OutputFormat); 4] = [
 
 /// `GET /v1/codes/{person}`.
 pub(super) async fn person(State(shared): State<Arc<Shared>>, Path(person): Path<String>) -> Result<Response, Refusal> {
-    let view = shared.view().await?;
-    let found = code_of(&view, &person).ok_or_else(|| Refusal::not_found("nobody of that name has a code"))?;
+    let seen = shared.link.view().await?;
+    let found = code_of(&seen.view, &person).ok_or_else(|| Refusal::not_found("nobody of that name has a code"))?;
     Ok(answer::json(&found))
 }
 
@@ -60,11 +60,13 @@ pub(super) async fn everybody(State(shared): State<Arc<Shared>>, headers: Header
         let names = FORMS.map(|(name, _)| name).join(", ");
         Refusal::new(StatusCode::NOT_ACCEPTABLE, format!("codes come as {names}"))
     })?;
-    let view = shared.view().await?;
+    let seen = shared.link.view().await?;
+    let view = &seen.view;
     let position = [("sanma-position", view.position().0.to_string()), ("sanma-as-of", view.as_of().to_rfc3339())];
+    let pool = Arc::clone(&shared.pool);
     let written = tokio::task::spawn_blocking(move || {
         let mut bytes = Vec::new();
-        let batches = columns_of(&view);
+        let batches = pool.install(|| columns_of(&seen.view));
         let batches: Vec<_> = batches.iter().map(|batch| || batch.clone()).collect();
         sinks::write_batches(&mut bytes, FilePath::new("codes"), format, &codes_schema(), &batches, &|| false)
             .map(|()| bytes)
@@ -79,11 +81,4 @@ fn columns_of(view: &View) -> Vec<RecordBatch> {
     let mut facts = view.facts().clone();
     facts.names.persons.sort();
     sinks::code_batches(&facts, program, codes).par_iter().map(|batch| batch()).collect()
-}
-
-/// `GET /v1/rules`: the text in force.
-pub(super) async fn rules(State(shared): State<Arc<Shared>>) -> Result<Response, Refusal> {
-    let view = shared.view().await?;
-    let rules = view.rules().ok_or_else(|| Refusal::not_found("no rules are in force"))?;
-    Ok(([(header::CONTENT_TYPE, "application/toml")], rules.text.clone()).into_response())
 }

@@ -52,9 +52,10 @@ pub(super) async fn explain(
         Some(other) => return Err(Refusal::bad(format!("{other} is no language; zh and en are"))),
     };
     let none = || Refusal::not_found("nobody of that name has a code");
-    let view = shared.view().await?;
+    let seen = shared.link.view().await?;
+    let view = &seen.view;
     let head = [("sanma-position", view.position().0.to_string()), ("sanma-as-of", view.as_of().to_rfc3339())];
-    let page = tokio::task::spawn_blocking(move || page(&view, &person, audience)).await;
+    let page = tokio::task::spawn_blocking(move || page(&seen.view, &person, audience)).await;
     let failed = |why: String| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, why);
     let page = page.map_err(|why| failed(why.to_string()))?.ok_or_else(none)?;
     if answer::accepts(&headers, "text/plain") {

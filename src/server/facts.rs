@@ -17,7 +17,6 @@ use crate::engine::Offset;
 use crate::ingest::feed::{self, Event, Source};
 use crate::limits::STREAM_ROW_BYTES;
 use crate::model::{Table, Timestamp};
-use crate::rules::{Catalog, RuleSet};
 use crate::run::{NotTaken, Receipt, Request, Say};
 
 /// What a body of Arrow calls itself.
@@ -105,20 +104,19 @@ async fn say(
         let name = key.as_ref().map_or("http", |key| &key.source);
         let (events, bytes) = decode(Source { number: 0, name }, &body)?;
         let reply = Box::new(move |answer| drop(tell.send(answer)));
-        Ok(Request::Say(Say { events, bytes, key, reply }))
+        Ok::<_, Refusal>(Request::Say(Say { events, bytes, key, reply }))
     };
-    shared.ask(request).await?;
-    match told.await {
-        Ok(Ok(receipt)) => Ok(answer_of(&receipt)),
-        Ok(Err(NotTaken::Reused)) => Err(Refusal::new(
+    shared.link.ask(request).await?;
+    match shared.link.answer(told).await? {
+        Ok(receipt) => Ok(answer_of(&receipt)),
+        Err(NotTaken::Reused) => Err(Refusal::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "this Idempotency-Key was given to a body of another length",
         )),
-        Ok(Err(NotTaken::TooMuchRefused)) => {
+        Err(NotTaken::TooMuchRefused) => {
             let why = "so much of it would be refused that nothing was taken; send it in parts";
             Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why))
         }
-        Err(_) => Err(Refusal::gone()),
     }
 }
 
@@ -154,40 +152,4 @@ pub(super) async fn tick(
     let at = at.ok_or_else(|| Refusal::bad("a tick is {\"as_of\": \"2020-02-12T12:00:00+08:00\"}"))?;
     let decode = move |_: Source<'_>, _: &[u8]| Ok((vec![Event::Tick(at)], 0));
     say(&shared, &HeaderMap::new(), body, decode).await
-}
-
-#[derive(Deserialize)]
-struct Named {
-    name: String,
-}
-
-/// `PUT /v1/rules`: TOML of a rule set, or `{"name": ...}` of one that is shipped.
-pub(super) async fn enact(
-    State(shared): State<Arc<Shared>>,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Refusal> {
-    let body = body?;
-    let text = std::str::from_utf8(&body).map_err(|_| Refusal::bad("rules are text"))?;
-    let rules = if text.trim_start().starts_with('{') {
-        let named: Named = serde_json::from_str(text).map_err(|error| Refusal::bad(error.to_string()))?;
-        let catalog = Catalog::shipped().map_err(|error| Refusal::bad(error.to_string()))?;
-        if !catalog.names().contains(&named.name) {
-            return Err(Refusal::bad("a name is one of a set that is shipped; of others send the text"));
-        }
-        let as_of = shared.progress.borrow().as_of;
-        catalog.find(&named.name, as_of).map_err(|error| Refusal::bad(format!("{error:#}")))?
-    } else {
-        RuleSet::parse("rules.toml", text).map_err(|error| Refusal::bad(format!("{error:#}")))?
-    };
-    let name = rules.program.name.clone();
-    let (tell, told) = oneshot::channel();
-    let reply = Box::new(move |receipt| drop(tell.send(receipt)));
-    shared.ask(move || Ok(Request::Enact(Box::new(rules), reply))).await?;
-    let receipt: Receipt = told.await.map_err(|_| Refusal::gone())?;
-    Ok(answer::json(&json!({
-        "position": receipt.position.0,
-        "as_of": receipt.as_of.to_rfc3339(),
-        "rules": name,
-        "changes": receipt.changes,
-    })))
 }

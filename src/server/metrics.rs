@@ -13,18 +13,20 @@ use super::answer::Refusal;
 use crate::evaluate::Codes;
 use crate::limits::SUBSCRIBERS_MAX;
 use crate::model::{ClosedEnum as _, Table};
+use crate::run::Seen;
 
 /// `GET /readyz`.
 pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> Result<&'static str, Refusal> {
-    if shared.is_ready.load(Ordering::Acquire) { Ok("ready\n") } else { Err(Refusal::unready()) }
+    shared.link.is_ready()?;
+    Ok("ready\n")
 }
 
 /// `GET /metrics`: Prometheus' text format.
 pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Response, Refusal> {
-    let view = shared.view().await?;
+    let seen = shared.link.view().await?;
+    let Seen { view, told: progress } = &*seen;
     let colours = view.codes().map(Codes::by_colour).unwrap_or_default();
     let rows = Table::ALL.map(|table| (table, view.rows_of(table)));
-    let progress = *shared.progress.borrow();
     let mut text = String::new();
     let mut tell = |name: &str, kind: &str, help: &str, values: &[(String, u64)]| {
         let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
@@ -38,7 +40,7 @@ pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Respons
     tell("sanma_as_of_seconds", "gauge", "T, in seconds since 1970.", &one(seconds));
     tell("sanma_changes_total", "counter", "Changes told since the start.", &one(progress.changes));
     tell("sanma_refused_total", "counter", "Rows and messages refused since the store began.", &one(progress.refused));
-    let waiting = shared.requests.len() as u64;
+    let waiting = shared.link.waiting() as u64;
     tell("sanma_requests_waiting", "gauge", "Requests that wait for the writer.", &one(waiting));
     let following = SUBSCRIBERS_MAX.saturating_sub(shared.subscribers.available_permits()) as u64;
     tell("sanma_subscribers", "gauge", "Who follow the changes.", &one(following));

@@ -11,18 +11,19 @@
 
 mod answer;
 mod changes;
+mod client;
 mod codes;
 mod door;
 mod explain;
 mod facts;
 mod form;
 mod metrics;
+mod rules;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::DefaultBodyLimit;
 use axum::http::{StatusCode, header};
@@ -30,17 +31,16 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post, put};
 use axum::{Router, middleware};
-use crossbeam_channel::{Receiver, Sender};
+use rayon::ThreadPool;
 use tokio::runtime::Runtime;
 use tokio::sync::{Mutex, Semaphore, oneshot, watch};
-use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::access::{self, Access, ListenError, Listening, Role};
-use crate::engine::View;
-use crate::limits::{REQUEST_BYTES_MAX, REQUESTS_PENDING_MAX, SUBSCRIBERS_MAX, VIEW_MILLIS_MIN};
-use crate::run::{Progress, Request};
+use crate::limits::{REQUEST_BYTES_MAX, SUBSCRIBERS_MAX};
+use crate::link::Link;
 
 use answer::Refusal;
+pub use client::{Remote, RemoteError};
 
 /// Where a run listens if nothing is said of it.
 pub const ADDRESS_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8620);
@@ -49,13 +49,19 @@ pub const ADDRESS_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOC
 #[derive(Debug)]
 pub struct Setting {
     /// Who may call.
-    pub access: Access,
+    pub access: Arc<Access>,
+    /// The run.
+    pub link: Arc<Link>,
     /// The file of changes, if they are told in one.
     pub changes: Option<PathBuf>,
     /// The file of refused messages.
     pub rejections: PathBuf,
     /// Whether feeds move time.
     pub ticks: bool,
+    /// Whether changes of reasons alone are changes.
+    pub reasons: bool,
+    /// Where what is asked of everybody is worked out.
+    pub pool: Arc<ThreadPool>,
 }
 
 /// What handlers share.
@@ -67,103 +73,57 @@ struct Shared {
     rejections: PathBuf,
     /// Whether feeds move time.
     ticks: bool,
-    requests: Sender<Request>,
-    viewed: Mutex<Viewed>,
-    is_ready: AtomicBool,
-    progress: watch::Receiver<Progress>,
+    /// Whether changes of reasons alone are changes.
+    reasons: bool,
+    pool: Arc<ThreadPool>,
+    /// The turn of those who want to know what rules would change.
+    looks: Mutex<()>,
+    link: Arc<Link>,
     stop: watch::Receiver<bool>,
     subscribers: Semaphore,
     /// Answers by the hundreds of their status.
     answers: [AtomicU64; 6],
 }
 
-/// The view that was taken last.
-#[derive(Debug, Default)]
-struct Viewed {
-    last: Option<Arc<View>>,
-    /// When the next one may be taken.
-    pace: Option<Interval>,
-}
-
-impl Shared {
-    /// Hands a request to the writer, behind those that wait.
-    async fn ask(
-        self: &Arc<Self>,
-        request: impl FnOnce() -> Result<Request, Refusal> + Send + 'static,
-    ) -> Result<(), Refusal> {
-        if !self.is_ready.load(Ordering::Acquire) {
-            return Err(Refusal::unready());
-        }
-        let requests = self.requests.clone();
-        let send = move || requests.send(request()?).map_err(|_| Refusal::gone());
-        tokio::task::spawn_blocking(send).await.unwrap_or_else(|_| Err(Refusal::gone()))
-    }
-
-    /// What stands, all that has been told by now included. The writer is asked if more has been told since it was last.
-    async fn view(self: &Arc<Self>) -> Result<Arc<View>, Refusal> {
-        let told = self.progress.borrow().position;
-        let mut viewed = self.viewed.lock().await;
-        if let Some(view) = viewed.last.as_ref().filter(|view| view.position() >= told) {
-            return Ok(Arc::clone(view));
-        }
-        // Each view has the writer copy what it changes next, so they are not taken one right after the other.
-        let pace = viewed.pace.get_or_insert_with(|| {
-            let mut pace = tokio::time::interval(Duration::from_millis(VIEW_MILLIS_MIN));
-            pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            pace
-        });
-        pace.tick().await;
-        let (tell, told) = oneshot::channel();
-        self.ask(move || Ok(Request::View(Box::new(move |view| drop(tell.send(view)))))).await?;
-        let view = Arc::new(told.await.map_err(|_| Refusal::gone())?);
-        viewed.last = Some(Arc::clone(&view));
-        Ok(view)
-    }
-}
-
 /// A server that listens.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
-    shared: Arc<Shared>,
-    progress: watch::Sender<Progress>,
     stop: watch::Sender<bool>,
     runtime: Runtime,
     done: oneshot::Receiver<()>,
 }
 
 impl Server {
-    /// Listens; what is asked comes out of the receiver. Until [`Self::ready`] everything but `/healthz` is refused.
+    /// Listens. Until the link is ready everything but `/healthz` is refused.
     ///
     /// # Errors
     /// [`ListenError`].
-    pub fn listen(address: SocketAddr, setting: Setting) -> Result<(Self, Receiver<Request>), ListenError> {
-        let Setting { access, changes, rejections, ticks } = setting;
+    pub fn listen(address: SocketAddr, setting: Setting) -> Result<Self, ListenError> {
+        let Setting { access, link, changes, rejections, ticks, reasons, pool } = setting;
         let Listening { address, listener, runtime } = access.listen(address)?;
-        let (requests, asked) = crossbeam_channel::bounded(REQUESTS_PENDING_MAX);
-        let (progress, progress_told) = watch::channel(Progress::default());
         let (stop, stopped) = watch::channel(false);
         let shared = Arc::new(Shared {
             changes,
             rejections,
             ticks,
-            requests,
-            viewed: Mutex::default(),
-            is_ready: AtomicBool::new(false),
-            progress: progress_told,
+            reasons,
+            pool,
+            looks: Mutex::default(),
+            link,
             stop: stopped.clone(),
             subscribers: Semaphore::new(SUBSCRIBERS_MAX),
             answers: std::array::from_fn(|_| AtomicU64::new(0)),
         });
         let (over, done) = oneshot::channel();
-        let router = router(Arc::clone(&shared), &Arc::new(access));
+        let router = router(shared, &access);
         runtime.spawn(async move {
             let mut stopped = stopped;
             let stop = async move { drop(stopped.wait_for(|&stop| stop).await) };
             drop(axum::serve(listener, router).with_graceful_shutdown(stop).await);
             let _ = over.send(());
         });
-        Ok((Self { address, shared, progress, stop, runtime, done }, asked))
+        Ok(Self { address, stop, runtime, done })
     }
 
     /// Where it listens.
@@ -172,23 +132,8 @@ impl Server {
         self.address
     }
 
-    /// The store stands; from now on all is answered.
-    pub fn ready(&self) {
-        self.shared.is_ready.store(true, Ordering::Release);
-    }
-
-    /// The run has come so far.
-    pub fn told(&self, progress: &Progress) {
-        self.progress.send_if_modified(|known| {
-            let is_new = known != progress;
-            *known = *progress;
-            is_new
-        });
-    }
-
     /// Lets answers under way end, and everybody who follows the changes.
     pub fn stop(self) {
-        self.shared.is_ready.store(false, Ordering::Release);
         let _ = self.stop.send(true);
         access::close(self.runtime, self.done);
     }
@@ -231,7 +176,7 @@ fn router(shared: Arc<Shared>, access: &Arc<Access>) -> Router {
         .route("/v1/messages", of(sender, post(facts::messages)))
         .route("/v1/facts/{table}", of(sender, post(facts::rows)))
         .route("/v1/tick", of(sender, post(facts::tick)))
-        .route("/v1/rules", of(all, get(codes::rules)).merge(of(&[], put(facts::enact))))
+        .route("/v1/rules", of(all, get(rules::in_force)).merge(of(&[], put(rules::enact))))
         .route("/v1/codes", of(&[], get(codes::everybody)))
         .route("/v1/codes/{person}", of(reader, get(codes::person)))
         .route("/v1/explain/{person}", of(reader, get(explain::explain)))

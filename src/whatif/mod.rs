@@ -14,12 +14,14 @@ use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
 use rayon::prelude::*;
+use serde_json::{Map, Value, json};
 
 pub use listings::{Edit, NotListed};
 
-use crate::diff::{Change, State, Tally, Transition, number_mask};
+use crate::diff::{Change, State, Tally, Transition, number_mask, transitions_json};
 use crate::evaluate::{self, Codes};
 use crate::facts::Facts;
+use crate::gazetteer;
 use crate::limits::PEOPLE_PER_TASK;
 use crate::model::facts::RiskAreas;
 use crate::model::published::{ListId, ReasonLists};
@@ -53,6 +55,18 @@ pub struct Outcome {
     pub tally: Tally,
     /// Those of the people of each county (or city, province), by transition.
     pub by_district: BTreeMap<Region, BTreeMap<Transition, u64>>,
+}
+
+/// Changes by district in JSON: its code, with its name, how many, and of which transitions.
+#[must_use]
+pub fn districts_json(by_district: &BTreeMap<Region, BTreeMap<Transition, u64>>) -> Value {
+    let field = |(district, transitions): (&Region, &BTreeMap<Transition, u64>)| {
+        let changes: u64 = transitions.values().sum();
+        let name = gazetteer::name_zh(*district);
+        let told = json!({"name": name, "changes": changes, "transitions": transitions_json(transitions)});
+        (district.code().to_string(), told)
+    };
+    by_district.iter().map(field).collect::<Map<_, _>>().into()
 }
 
 /// A person's colour and reasons in one of the two states.
