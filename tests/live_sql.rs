@@ -112,8 +112,10 @@ fn an_answer_is_of_one_position_while_facts_come() {
             let mut id = 0;
             while !is_over.load(Ordering::Relaxed) {
                 id += 1;
-                let person = format!("p{}", id % 50);
-                let more = if id % 3 == 0 { case("delete", id - 2, &person) } else { case("upsert", id, &person) };
+                // Each third message takes back what made a person before red.
+                let (person, before) = (format!("p{id}"), id - id.min(2));
+                let taken_back = || case("delete", before, &format!("p{before}"));
+                let more = if id % 3 == 0 { taken_back() } else { case("upsert", id, &person) };
                 asked.send(&(declared(id, &person) + &more));
             }
             id

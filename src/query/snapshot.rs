@@ -245,8 +245,7 @@ impl Snapshot {
         })
     }
 
-    /// Stays at some places, ascending, or in regions of some numbers; none if they are more than `most`. Rows that do not stand are
-    /// counted as well.
+    /// Stays at some places, whose numbers ascend; none if they are more than `most`. Rows that do not stand are counted as well.
     pub(super) fn stays_at(&self, places: &[usize], most: usize) -> Option<Vec<u32>> {
         let place = |place: &Option<PlaceId>| place.map(PlaceId::index);
         self.standing_stays(index::rows_with(&self.kin.indexes.by_place, &self.facts.stays.place, place, places, most))
