@@ -273,8 +273,10 @@ fn a_run_that_is_killed_again_and_again_ends_as_one_that_was_not() {
         (fs::read(out.join("codes.ndjson")).expect("codes"), fs::read(store.join("rejections.ndjson")).expect("lines"))
     };
     let mut draw = Draw::new(7, 23);
-    let mut stopped = 0;
-    for _ in 0..100 {
+    let (mut kills, mut stopped) = (0, 0);
+    // On a busy machine a run gets less far before it is killed, and more are wanted until one makes a checkpoint.
+    while kills < 100 || (!killed.join("checkpoints").is_dir() && kills < 1_000) {
+        kills += 1;
         let mut command = run(&killed, &feed);
         command.args(["--segment-bytes", "8000"]);
         let mut child = command.stderr(Stdio::null()).spawn().expect("it runs");
@@ -283,7 +285,7 @@ fn a_run_that_is_killed_again_and_again_ends_as_one_that_was_not() {
         child.kill().expect("it can be killed");
         child.wait().expect("it ends");
     }
-    assert!(stopped > 60, "{stopped} were still under way when they were killed");
+    assert!(stopped > 60 * kills / 100, "{stopped} of {kills} were still under way when they were killed");
     assert!(killed.join("checkpoints").is_dir(), "no checkpoint was made");
     assert_eq!(at_end(&killed), at_end(&whole), "codes and rejections are those of a run that was left alone");
 }
