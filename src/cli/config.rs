@@ -33,13 +33,20 @@ impl Setting {
     }
 }
 
+/// The rule sets that there are without a file.
+///
+/// # Errors
+/// One of them is wrong.
+pub(super) fn shipped() -> Result<Catalog, Failure> {
+    Catalog::shipped().map_err(|errors| Failure::Usage(errors.to_string()))
+}
+
 /// The rule set of a name or file.
 ///
 /// # Errors
 /// One that there is not or that has errors.
 pub(super) fn program(rules: &str, as_of: Timestamp) -> Result<Program, Failure> {
-    let catalog = Catalog::shipped().map_err(|errors| Failure::Usage(errors.to_string()))?;
-    catalog.resolve(rules, as_of).map_err(|error| Failure::Usage(format!("{:#}", anyhow::Error::from(error))))
+    shipped()?.resolve(rules, as_of).map_err(|error| Failure::Usage(format!("{:#}", anyhow::Error::from(error))))
 }
 
 /// The threads asked for, or as many as there are processors.

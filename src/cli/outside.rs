@@ -8,6 +8,8 @@ use rayon::ThreadPool;
 
 use super::args::ClockArg;
 #[cfg(feature = "flight")]
+use super::config;
+#[cfg(feature = "flight")]
 use super::doors::{Doors, Prepared};
 use super::run::Outputs;
 #[cfg(feature = "flight")]
@@ -19,8 +21,6 @@ use crate::access::ListenError;
 use crate::desk::{Files, Live};
 pub(super) use crate::link::Link;
 use crate::priority;
-#[cfg(feature = "flight")]
-use crate::rules::Catalog;
 use crate::run::{REJECTIONS, Request};
 use crate::server::{Server, Setting};
 
@@ -79,7 +79,12 @@ impl Outside {
         let doors = match &plan.desk {
             Some(desk) => {
                 let files = Files { changes: to.changes.clone(), rejections };
-                Some(doors(desk, plan, Live::new(Arc::clone(&link), files, shipped()?, Arc::clone(&pool)), &pool)?)
+                Some(doors(
+                    desk,
+                    plan,
+                    Live::new(Arc::clone(&link), files, config::shipped()?, Arc::clone(&pool)),
+                    &pool,
+                )?)
             }
             None => None,
         };
@@ -105,11 +110,6 @@ impl Outside {
             }
         });
     }
-}
-
-#[cfg(feature = "flight")]
-fn shipped() -> Result<Catalog, Failure> {
-    Catalog::shipped().map_err(|errors| Failure::Usage(errors.to_string()))
 }
 
 #[cfg(feature = "flight")]

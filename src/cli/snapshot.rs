@@ -34,7 +34,7 @@ pub(super) fn load(args: &AskedArgs) -> Result<Snapshot, Failure> {
         return Err(Failure::Usage(format!("{}: no file", file.display())));
     }
     let progress = Progress::new(args.quiet);
-    let catalog = Catalog::shipped().map_err(|errors| Failure::Usage(errors.to_string()))?;
+    let catalog = config::shipped()?;
     let snapshot = match (&args.data, &args.store) {
         (Some(data), _) => of_data(args, data, catalog, &progress),
         (None, Some(store)) => of_store(args, store, catalog, &progress),

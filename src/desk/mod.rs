@@ -235,10 +235,7 @@ impl Desk {
             let described = Ending(threads.handle().spawn(async move { session.describe(statement, given).await }));
             Ok(described.await??)
         };
-        tokio::select! {
-            described = described => described,
-            () = over(&mut limit) => Err(self.took_long()),
-        }
+        self.in_time(&mut limit, described).await
     }
 
     /// Records what was asked, where nothing comes of it.
@@ -303,13 +300,22 @@ impl Desk {
             let (session, statement) = self.asked(who, question).await?;
             let threads = threads(self.threads)?;
             let asked = Ending(threads.handle().spawn(async move { session.ask_with(statement, values).await }));
-            Ok::<_, Refusal>((asked.await??, threads))
+            Ok((asked.await??, threads))
         };
-        let (answer, threads) = tokio::select! {
-            begun = asked => begun?,
-            () = over(&mut limit) => return Err(self.took_long()),
-        };
+        let (answer, threads) = self.in_time(&mut limit, asked).await?;
         Ok(Begun { answer, limit, turn, threads })
+    }
+
+    /// What somebody waits for, if it comes before their time is over.
+    async fn in_time<T>(
+        &self,
+        limit: &mut Limit,
+        what: impl Future<Output = Result<T, Refusal>>,
+    ) -> Result<T, Refusal> {
+        tokio::select! {
+            done = what => done,
+            () = over(limit) => Err(self.took_long()),
+        }
     }
 
     fn limit(&self) -> Limit {

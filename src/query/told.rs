@@ -84,7 +84,6 @@ impl TableProvider for Lines {
 #[cfg(test)]
 mod tests {
     use std::fmt::Write as _;
-    use std::num::NonZeroUsize;
 
     use arrow::array::{AsArray as _, RecordBatch};
     use arrow::datatypes::{DataType, Field, Schema, UInt64Type};
@@ -109,11 +108,9 @@ mod tests {
         std::fs::write(&file, format!("{text}{{\"number\":")).expect("written");
         let schema = Arc::new(Schema::new(vec![Field::new("number", DataType::UInt64, false)]));
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let parts_wanted = [1, 2, 7].map(|parts| NonZeroUsize::new(parts).expect("not zero"));
-        for (parts, lines) in
-            parts_wanted.into_iter().flat_map(|parts| [0, 1, 2, 50, 99, 100].map(|lines| (parts, lines)))
+        for (parts, lines) in [1, 2, 7].into_iter().flat_map(|parts| [0, 1, 2, 50, 99, 100].map(|lines| (parts, lines)))
         {
-            let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(parts.get()));
+            let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(parts));
             let table = Lines::new(&file, ends[lines] as u64, Arc::clone(&schema)).expect("a table");
             context.register_table("told", Arc::new(table)).expect("a name");
             let read = runtime.block_on(async { context.sql("SELECT number FROM told").await?.collect().await });
