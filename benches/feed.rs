@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use divan::counter::ItemsCount;
-use sanma::ingest::feed::{Batch, Event, Source, decode, lines};
+use sanma::ingest::feed::{Batch, Event, SourceName, decode, lines};
 
 const MESSAGES: usize = 100_000;
 const RUNS: [usize; 3] = [1, 1_000, 100_000];
@@ -57,7 +57,8 @@ fn debezium() -> String {
 
 fn batches(text: &str, run: usize) -> Vec<Batch> {
     let messages: Vec<(u64, &[u8])> = lines(text.as_bytes(), 1).collect();
-    let events = messages.chunks(run).flat_map(|run| decode(Source { number: 0, name: "feed" }, run.iter().copied()));
+    let events =
+        messages.chunks(run).flat_map(|run| decode(SourceName { number: 0, name: "feed" }, run.iter().copied()));
     let batch = |event| match event {
         Event::Facts(batch) => Some(*batch),
         Event::Tick(_) => None,

@@ -15,7 +15,7 @@
 //!             |            +-- query: the same columns as tables of SQL, and what evaluate, explain and whatif say of them
 //!             +------- the same rows -------> explain -> a page for a person
 //!
-//!  feeds -> ingest::feed -> journal -> facts that change -> evaluate::Current -> changes -> sinks -> a file that grows
+//!  sources -> ingest::feed -> journal -> facts that change -> evaluate::Current -> changes -> sinks -> a file that grows
 //!                              |                engine: the same step for what arrives and for what is replayed
 //!                              +-- checkpoint: a data directory, merged from the one before; the journal behind it goes
 //!
@@ -37,7 +37,8 @@
 //! | [`diff`] | two states compared | `model`, `rules`, `facts`, `evaluate` | before + diff = after |
 //! | [`checkpoint`] | facts on the disk at a position, merged from the journal | `engine`, `facts`, `ingest`, `journal`, `sinks` | whole or not at all; what is used is what was written |
 //! | [`engine`] | the step: journal, facts, evaluate, changes | `diff`, `evaluate`, `facts`, `ingest`, `journal`, `rules` | codes at a position are a function of the journal up to it |
-//! | [`sinks`] | outputs in four formats | the above | whole or not at all |
+//! | [`sinks`] | outputs in four formats, and where changes go while a run goes on | the above | whole or not at all |
+//! | [`sources`] | where messages come from: files, standard input, watched folders | `engine`, `ingest`, `model` | in order; refused or told, never passed over |
 //! | [`explain`] | the slow, readable evaluator, and its pages | `model`, `rules` | shares no code with `evaluate` |
 //! | [`generate`] | a believable city of any size, from a seed | `model`, `sinks` | the same bytes for a seed; holds no facts |
 //! | [`compare`] | two published files, and what changed | `diff`, `ingest`, `sinks` | nothing is written before both are read |
@@ -123,6 +124,7 @@ pub mod run;
 #[cfg(feature = "live")]
 pub mod server;
 pub mod sinks;
+pub mod sources;
 pub mod spelt;
 pub mod whatif;
 #[cfg(feature = "sql")]

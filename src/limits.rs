@@ -46,6 +46,23 @@ pub const TOUCHED_PER_TASK: usize = 256;
 pub const FEED_BLOCK_BYTES: usize = 1 << 18;
 /// Most blocks of a feed that are decoded and not applied yet.
 pub const FEED_BLOCKS_PENDING_MAX: usize = 4;
+/// Most bytes of a file's rows that are taken from a watched folder at once, with what is told of each besides: refused, each byte is
+/// seven at the most (a control character, quoted twice), and still fits the journal.
+pub const FILE_ROWS_BYTES_MAX: usize = 1 << 22;
+/// What is told of a refused row besides itself, its columns and its file, in bytes at the most.
+pub const REFUSAL_BYTES: usize = 1 << 8;
+/// Least time between two looks at a watched folder, in milliseconds: a file is taken once two in a row saw it alike.
+pub const WATCH_MILLIS_MIN: u64 = 200;
+/// How much longer it is for each file there, in microseconds: to look at one costs some two.
+pub const WATCH_FILE_MICROS: u64 = 40;
+/// Most files of a watched folder of which is told that they are not taken.
+pub const NOTES_MAX: usize = 64;
+/// Changes after which a Parquet file of them is followed by another one.
+pub const CHANGES_FILE_ROWS: u64 = 1 << 18;
+/// Minutes after its first change at which such a file is followed by another one.
+pub const CHANGES_FILE_MINUTES: i64 = 15;
+/// Most batches of changes that wait for being encoded as Parquet.
+pub const CHANGES_PENDING_MAX: usize = 8;
 /// Most requests that wait for a run; who comes then waits to get in.
 pub const REQUESTS_PENDING_MAX: usize = 256;
 /// Least time between two views of a city, in milliseconds: after each, what is changed next is copied first.
@@ -82,8 +99,9 @@ pub const TIMER_MILLIS_MAX: u64 = 100;
 pub const JOURNAL_FRAME_BYTES_MAX: usize = 1 << 26;
 /// Bytes after which a segment of the journal is followed by another one: one is in memory while it is replayed.
 pub const JOURNAL_SEGMENT_BYTES: u64 = 1 << 26;
-/// Rows past their retention that one step forgets: what waits behind it waits some milliseconds.
-pub const FORGET_ROWS_MAX: usize = 2_000;
+/// Rows past their retention that one step forgets: what comes meanwhile waits for a sync and half a millisecond. Ten times as many are
+/// forgotten in half the time, and keep others waiting four times as long.
+pub const FORGET_ROWS_MAX: usize = 200;
 /// Fewest full segments of the journal that a checkpoint is made for.
 pub const CHECKPOINT_SEGMENTS_MIN: usize = 4;
 /// Most segments that go into one checkpoint: their records are in memory while it is made.
@@ -159,5 +177,6 @@ const _: () = assert!(GENERATED_GROUP_ROWS.is_multiple_of(GENERATED_BATCH_ROWS))
 const _: () = assert!(CHECKPOINT_SEGMENTS_MIN <= CHECKPOINT_SEGMENTS_MAX);
 // Of the longest body as much is refused as is taken, and it still fits.
 const _: () = assert!(2 * JOURNAL_BYTES_PER_BYTE * REQUEST_BYTES_MAX <= JOURNAL_FRAME_BYTES_MAX / 2);
+const _: () = assert!(7 * FILE_ROWS_BYTES_MAX < JOURNAL_FRAME_BYTES_MAX / 2);
 const _: () = assert!(STREAM_ROW_BYTES as u64 * STREAM_ROWS_MAX == REQUEST_BYTES_MAX as u64);
 const _: () = assert!(FORECAST_DAYS_MAX > 2 * RETENTION_DAYS_MAX);

@@ -5,8 +5,9 @@
 //!
 //! Invariant: a view holds all that had been told when it was asked for.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
@@ -14,7 +15,7 @@ use tokio::sync::{Mutex, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::limits::{REQUESTS_PENDING_MAX, VIEW_MILLIS_MIN};
-use crate::run::{Progress, Request, Seen};
+use crate::run::{Heard, Progress, Request, Seen, Stage};
 
 /// The link to a run.
 #[derive(Debug)]
@@ -24,6 +25,16 @@ pub struct Link {
     progress: watch::Sender<Progress>,
     over: watch::Sender<bool>,
     kept: Mutex<Kept>,
+    meters: std::sync::Mutex<Meters>,
+}
+
+/// What a run counts of itself.
+#[derive(Clone, Debug, Default)]
+pub struct Meters {
+    /// What each source has told since the start, and what is left of it.
+    pub sources: BTreeMap<String, Heard>,
+    /// How long the run has been at each stage of its work, in their order.
+    pub stages: [Duration; Stage::ALL.len()],
 }
 
 /// The view that was taken last.
@@ -51,7 +62,14 @@ impl Link {
     pub fn new() -> (Arc<Self>, Receiver<Request>) {
         let (requests, asked) = crossbeam_channel::bounded(REQUESTS_PENDING_MAX);
         let ((progress, _), (over, _)) = (watch::channel(Progress::default()), watch::channel(false));
-        let link = Self { requests, is_ready: AtomicBool::new(false), progress, over, kept: Mutex::default() };
+        let link = Self {
+            requests,
+            is_ready: AtomicBool::new(false),
+            progress,
+            over,
+            kept: Mutex::default(),
+            meters: std::sync::Mutex::default(),
+        };
         (Arc::new(link), asked)
     }
 
@@ -83,6 +101,28 @@ impl Link {
             *known = *progress;
             is_new
         });
+    }
+
+    /// A source has told something.
+    pub fn heard(&self, source: &str, heard: Heard) {
+        let mut meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
+        if !meters.sources.contains_key(source) {
+            meters.sources.insert(source.to_owned(), Heard::default());
+        }
+        if let Some(known) = meters.sources.get_mut(source) {
+            *known = Heard { messages: known.messages + heard.messages, behind: heard.behind };
+        }
+    }
+
+    /// The run has been at a stage for so long.
+    pub fn passed(&self, stage: Stage, time: Duration) {
+        self.meters.lock().unwrap_or_else(PoisonError::into_inner).stages[stage as usize] += time;
+    }
+
+    /// What the run has counted of itself.
+    #[must_use]
+    pub fn meters(&self) -> Meters {
+        self.meters.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How far the run has come.

@@ -230,7 +230,7 @@ fn a_backup_of_a_run_that_goes_on_is_a_store_that_goes_on() {
         (codes, fs::read(store.join("rejections.ndjson")).expect("lines"))
     };
     let whole = at_end(&store);
-    for (number, (backup, _)) in backups.iter().enumerate().step_by(backups.len().div_ceil(12)) {
+    for (number, (backup, _)) in backups.iter().enumerate().step_by(backups.len().div_ceil(6)) {
         let restored = dir.path().join(format!("restored-{number}"));
         let output = copy("restore", ["--from", "--store"], [backup, &restored]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

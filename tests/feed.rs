@@ -10,7 +10,7 @@ use arrow::array::{ArrayRef, DictionaryArray, Int32Array, NullArray, RecordBatch
 use arrow::ipc::CompressionType;
 use arrow::ipc::reader::FileReader;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
-use sanma::ingest::feed::{Batch, Event, Source, decode, decode_stream, lines};
+use sanma::ingest::feed::{Batch, Event, SourceName, decode, decode_stream, lines};
 use sanma::ingest::{self, Unobserved};
 use sanma::intern::Tokens;
 use sanma::model::facts::Tables;
@@ -28,7 +28,7 @@ use crate::worlds::text::ndjson;
 use crate::worlds::valid::first_fault;
 
 /// Every row by table and id, tokens spelt out.
-type Rows = BTreeMap<(Table, u64), Vec<Cell>>;
+pub type Rows = BTreeMap<(Table, u64), Vec<Cell>>;
 
 fn texts(tokens: &Tokens) -> Vec<String> {
     (0..tokens.len()).map(|index| tokens.get(index).to_owned()).collect()
@@ -45,6 +45,11 @@ fn rows_of(tables: &Tables, [persons, places, labels]: [&Tokens; 3]) -> Vec<(Tab
     let tokens = cells::Tokens { persons: &persons, places: &places, labels: &labels };
     let of = |table| cells::cells(tables, table, tokens).into_iter().map(move |row| (table, row));
     Table::ALL.into_iter().flat_map(of).collect()
+}
+
+/// The rows of tables by table and id.
+pub fn rows_by_id(tables: &Tables, names: [&Tokens; 3]) -> Rows {
+    rows_of(tables, names).into_iter().map(|(table, row)| ((table, id_of(&row)), row)).collect()
 }
 
 fn rows_of_batch(batch: &Batch) -> Vec<(Table, Vec<Cell>)> {
@@ -171,9 +176,9 @@ pub fn feed_of(says: &[Says], forms: &[Form], draw: &mut Draw) -> Vec<Vec<u8>> {
 }
 
 /// What a rejection says, but for its source.
-type Refused = (u64, Option<Table>, Option<u64>, Reason, Option<&'static str>, String);
+pub type Refused = (u64, Option<Table>, Option<u64>, Reason, Option<&'static str>, String);
 
-fn refused(rejection: &Rejection) -> Refused {
+pub fn refused(rejection: &Rejection) -> Refused {
     let Rejection { table, id, reason, column, row, offset, .. } = rejection;
     (*offset, *table, *id, *reason, *column, row.clone())
 }
@@ -213,8 +218,7 @@ fn load_of_files(says: &[Says]) -> (Rows, BTreeSet<Refused>) {
         let at = usize::try_from(line - 1).expect("few");
         refusals.insert((files[&table.expect("a file's table")][at].0, table, id, reason, column, row));
     }
-    let rows = rows_of(&loaded.tables, [&loaded.persons, &loaded.places, &loaded.labels]);
-    (rows.into_iter().map(|(table, row)| ((table, id_of(&row)), row)).collect(), refusals)
+    (rows_by_id(&loaded.tables, [&loaded.persons, &loaded.places, &loaded.labels]), refusals)
 }
 
 /// The rows after each tick, and at last, message by message.
@@ -233,7 +237,7 @@ fn states(says: &[Says]) -> Vec<(Option<Timestamp>, Rows)> {
 }
 
 /// Puts a batch on rows as the engine does: all deletes, then all upserts. The batch keeps what it promises.
-fn apply(rows: &mut Rows, batch: &Batch, what: &str) {
+pub fn apply(rows: &mut Rows, batch: &Batch, what: &str) {
     assert!(batch.deletes.is_sorted_by(|one, next| one < next), "{what}: deletes are in order");
     for key in &batch.deletes {
         rows.remove(key);
@@ -261,7 +265,7 @@ fn events(feed: &[Vec<u8>], most: usize, draw: &mut Draw) -> Vec<Event> {
         let run;
         (run, rest) = rest.split_at(1 + draw.below(most.min(rest.len())));
         let block = run.join(&b'\n');
-        events.extend(decode(Source { number: 9, name: "feed" }, lines(&block, first)));
+        events.extend(decode(SourceName { number: 9, name: "feed" }, lines(&block, first)));
         first += run.len() as u64;
     }
     events
@@ -343,7 +347,7 @@ fn stream_of(file: &Path, compression: Option<CompressionType>) -> Vec<u8> {
 
 #[test]
 fn a_stream_leaves_and_refuses_what_a_file_does() {
-    let source = Source { number: 0, name: "http" };
+    let source = SourceName { number: 0, name: "http" };
     let (mut sound, mut damaged) = (0, 0);
     for seed in worlds(30) {
         let (dir, draw) = (empty_dir(), &mut Draw::new(seed, 26));
@@ -416,7 +420,7 @@ fn a_stream_that_says_much_in_few_bytes_is_refused() {
     let told = |columns| {
         let bytes = stream(columns);
         assert!(bytes.len() < 1 << 16, "{}", bytes.len());
-        let source = Source { number: 0, name: "http" };
+        let source = SourceName { number: 0, name: "http" };
         decode_stream(source, Table::Whitelist, &bytes).map(|batch| batch.messages).map_err(|error| error.to_string())
     };
     assert_eq!(told(required(9)), Ok(9));

@@ -18,6 +18,10 @@ mod golden;
 #[cfg(feature = "flight")]
 mod live_sql;
 mod loading;
+#[cfg(feature = "live")]
+mod openapi;
+#[cfg(feature = "live")]
+mod openapi_schema;
 mod outputs;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -25,6 +29,8 @@ mod retention;
 mod run;
 #[cfg(feature = "live")]
 mod server;
+#[cfg(feature = "live")]
+mod sources;
 #[cfg(feature = "sql")]
 mod sql;
 #[cfg(feature = "sql")]

@@ -7,11 +7,14 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use arrow::array::{Array as _, AsArray as _};
+use arrow::datatypes::UInt64Type;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use sanma::checkpoint::Checkpoint;
 use sanma::engine::{City, Engine, EngineError, Outcome, Record, Standing, Word};
 use sanma::facts::Facts;
 use sanma::ingest::Unobserved;
-use sanma::ingest::feed::{Event, Source, decode, lines};
+use sanma::ingest::feed::{Event, SourceName, decode, lines};
 use sanma::journal::{Disk, Fault, Journal, Position};
 use sanma::model::published::ReasonLists;
 use sanma::model::{Colour, Timestamp, UtcOffset};
@@ -77,7 +80,7 @@ fn messages(seed: u64) -> (Vec<Vec<u8>>, Timestamp) {
 }
 
 fn records(messages: &[Vec<u8>], mut as_of: Timestamp) -> Vec<Record> {
-    let source = Source { number: 0, name: "test" };
+    let source = SourceName { number: 0, name: "test" };
     let text = messages.join(&b'\n');
     let record = |event| {
         let word = match event {
@@ -246,6 +249,60 @@ pub fn codes(out: &Path) -> BTreeMap<String, String> {
     text.lines().map(of).collect()
 }
 
+/// Position, person, colour before and after of each change.
+type Told = (u64, String, Option<String>, Option<String>);
+
+/// The changes in Parquet files, in the order of their names, each of which says which positions are in it.
+fn in_parquet(dir: &Path) -> Vec<Told> {
+    let mut names: Vec<String> = fs::read_dir(dir)
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
+        .filter(|name| !name.starts_with(['.', '_']))
+        .collect();
+    names.sort();
+    let (mut told, mut last) = (Vec::new(), 0);
+    for name in names {
+        let bounds = name.strip_prefix("changes-").and_then(|name| name.strip_suffix(".parquet")).expect("a name");
+        let (from, to) = bounds.split_once('-').expect("two positions");
+        let (from, to) = (from.parse().expect("a position"), to.parse().expect("a position"));
+        assert!(last < from && from <= to, "{name} after {last}");
+        last = to;
+        let file = fs::File::open(dir.join(&name)).expect("a file");
+        let rows = ParquetRecordBatchReaderBuilder::try_new(file).expect("Parquet").build().expect("a reader");
+        for batch in rows {
+            let batch = batch.expect("rows");
+            let text = |column: &str, row: usize| {
+                let column = batch.column_by_name(column).expect("a column").as_string::<i32>();
+                column.is_valid(row).then(|| column.value(row).to_owned())
+            };
+            let positions = batch.column_by_name("position").expect("a column").as_primitive::<UInt64Type>();
+            for row in 0..batch.num_rows() {
+                let position = positions.value(row);
+                assert!((from..=to).contains(&position), "{position} in {name}");
+                let person = text("person", row).expect("never null");
+                told.push((position, person, text("before", row), text("after", row)));
+            }
+        }
+    }
+    told
+}
+
+/// The changes in a file of lines.
+fn in_lines(file: &Path) -> Vec<Told> {
+    let text = fs::read_to_string(file).expect("changes");
+    let of = |line: &str| {
+        let line: Value = serde_json::from_str(line).expect("a change");
+        let text = |key: &str| line[key].as_str().map(str::to_owned);
+        (
+            line["position"].as_u64().expect("a position"),
+            text("person").expect("a person"),
+            text("before"),
+            text("after"),
+        )
+    };
+    text.lines().map(of).collect()
+}
+
 /// A feed that takes a while, written to a file.
 pub fn long_feed(path: &Path) {
     let mut text = Vec::new();
@@ -259,35 +316,71 @@ pub fn long_feed(path: &Path) {
     fs::write(path, text).expect("room");
 }
 
+/// The codes and rejections of a run that comes to the end of its feed; what it has told is those codes, in each form.
+fn at_end(store: &Path, feed: &Path) -> (Vec<u8>, Vec<u8>) {
+    let (out, parquet) = (store.join("out"), store.join("parquet"));
+    done(run(store, feed).args(["--format", "ndjson", "--out"]).arg(&out).arg("--parquet").arg(&parquet));
+    assert!(in_parquet(&parquet) == in_lines(&store.join("changes.ndjson")), "Parquet files tell what lines tell");
+    assert_eq!(applied(&store.join("changes.ndjson")), codes(&out));
+    let verified = done(Command::new(SANMA).args(["verify", "--store"]).arg(store));
+    assert!(String::from_utf8_lossy(&verified.stdout).contains("are those of a full recompute"));
+    (fs::read(out.join("codes.ndjson")).expect("codes"), fs::read(store.join("rejections.ndjson")).expect("lines"))
+}
+
+/// A file that may not grow is what a full disk is, with another word of the system's.
+#[test]
+fn a_run_whose_disk_is_full_goes_on_where_there_is_room_again() {
+    let dir = empty_dir();
+    let (feed, full, whole) = (dir.path().join("feed.ndjson"), dir.path().join("full"), dir.path().join("whole"));
+    long_feed(&feed);
+    let (mut stopped, mut blocks) = (0, 4);
+    loop {
+        let mut command = run(&full, &feed);
+        // Of the journal's files, of changes, of rejections and of checkpoints another one is the first to be full.
+        command.args(["--segment-bytes", ["8000", "60000", "2000000"][stopped % 3]]);
+        command.arg("--parquet").arg(full.join("parquet"));
+        let shell = format!("ulimit -f {blocks}; trap '' XFSZ; exec \"$0\" \"$@\"");
+        let ended = Command::new("sh").args(["-c", &shell, SANMA]).args(command.get_args()).output().expect("it runs");
+        if ended.status.success() {
+            break;
+        }
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(1), "{said}");
+        assert!(said.contains("File too large"), "{said}");
+        stopped += 1;
+        blocks += 1 + blocks / 3;
+    }
+    assert!(stopped > 10, "{stopped}");
+    assert_eq!(at_end(&full, &feed), at_end(&whole, &feed), "codes and rejections are those of a run that had room");
+}
+
 #[test]
 fn a_run_that_is_killed_again_and_again_ends_as_one_that_was_not() {
     let dir = empty_dir();
     let (feed, killed, whole) = (dir.path().join("feed.ndjson"), dir.path().join("killed"), dir.path().join("whole"));
     long_feed(&feed);
-    let at_end = |store: &Path| {
-        let out = store.join("out");
-        done(run(store, &feed).args(["--format", "ndjson", "--out"]).arg(&out));
-        assert_eq!(applied(&store.join("changes.ndjson")), codes(&out));
-        let verified = done(Command::new(SANMA).args(["verify", "--store"]).arg(store));
-        assert!(String::from_utf8_lossy(&verified.stdout).contains("are those of a full recompute"));
-        (fs::read(out.join("codes.ndjson")).expect("codes"), fs::read(store.join("rejections.ndjson")).expect("lines"))
-    };
     let mut draw = Draw::new(7, 23);
     let (mut kills, mut stopped) = (0, 0);
     // On a busy machine a run gets less far before it is killed, and more are wanted until one makes a checkpoint.
     while kills < 100 || (!killed.join("checkpoints").is_dir() && kills < 1_000) {
         kills += 1;
         let mut command = run(&killed, &feed);
-        command.args(["--segment-bytes", "8000"]);
+        command.args(["--segment-bytes", "8000", "--parquet"]).arg(killed.join("parquet"));
         let mut child = command.stderr(Stdio::null()).spawn().expect("it runs");
-        std::thread::sleep(Duration::from_millis(u64::from(draw.range(5, 90))));
+        // Longer and longer, so that it comes to that on any machine.
+        let most = 90 + u32::try_from(kills).expect("few");
+        std::thread::sleep(Duration::from_millis(u64::from(draw.range(5, most))));
         stopped += usize::from(child.try_wait().expect("a child").is_none());
         child.kill().expect("it can be killed");
         child.wait().expect("it ends");
     }
     assert!(stopped > 60 * kills / 100, "{stopped} of {kills} were still under way when they were killed");
     assert!(killed.join("checkpoints").is_dir(), "no checkpoint was made");
-    assert_eq!(at_end(&killed), at_end(&whole), "codes and rejections are those of a run that was left alone");
+    assert_eq!(
+        at_end(&killed, &feed),
+        at_end(&whole, &feed),
+        "codes and rejections are those of a run that was left alone"
+    );
 }
 
 #[test]
@@ -410,4 +503,46 @@ fn settings_are_checked_before_anything_is_done() {
     }
     let lost = Command::new(SANMA).args(["run", "--config", "nowhere.toml"]).output().expect("it runs");
     assert_eq!(lost.status.code(), Some(2));
+}
+
+/// Copies a folder.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("room");
+    for entry in fs::read_dir(from).expect("a folder") {
+        let (path, name) = entry.map(|entry| (entry.path(), entry.file_name())).expect("an entry");
+        if path.is_dir() {
+            copy(&path, &to.join(name));
+        } else {
+            fs::copy(&path, to.join(name)).expect("room");
+        }
+    }
+}
+
+/// Stores as earlier versions left them: with a checkpoint, a journal behind it and what was told. They are never made anew.
+#[test]
+fn a_store_of_an_earlier_version_is_gone_on_with() {
+    let stores = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stores");
+    let mut opened = 0;
+    for entry in fs::read_dir(stores).expect("stores") {
+        let (then, dir) = (entry.expect("an entry").path(), empty_dir());
+        let (store, out, feed) = (dir.path().join("store"), dir.path().join("out"), dir.path().join("feed.ndjson"));
+        copy(&then.join("store"), &store);
+        let kept = |name: &str| fs::read_to_string(then.join(name)).expect("text");
+        let dump = done(Command::new(SANMA).args(["journal", "dump", "--store"]).arg(&store)).stdout;
+        assert!(String::from_utf8(dump).expect("text") == kept("dump.ndjson"), "{}: messages", then.display());
+        done(Command::new(SANMA).args(["verify", "--store"]).arg(&store));
+        fs::write(&feed, "").expect("room");
+        done(run(&store, &feed).args(["--format", "ndjson", "--out"]).arg(&out));
+        assert_eq!(fs::read_to_string(out.join("codes.ndjson")).expect("codes"), kept("codes.ndjson"));
+        for name in ["changes.ndjson", "rejections.ndjson"] {
+            let now = fs::read_to_string(store.join(name)).expect("lines");
+            assert_eq!(now, kept(&format!("store/{name}")), "{}: {name}", then.display());
+        }
+        // And it takes what comes.
+        fs::write(&feed, messages(1).0.join(&b'\n')).expect("room");
+        done(&mut run(&store, &feed));
+        done(Command::new(SANMA).args(["verify", "--store"]).arg(&store));
+        opened += 1;
+    }
+    assert!(opened > 0, "no store");
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::loading::empty_dir;
+use crate::openapi::assert_described;
 use crate::run::{applied, codes, done, long_feed, run};
 
 const SANMA: &str = env!("CARGO_BIN_EXE_sanma");
@@ -56,7 +57,9 @@ impl Served {
     }
 
     pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        Answer::read(&mut BufReader::new(self.send(method, path, headers, body))).expect("an answer")
+        let answer = Answer::read(&mut BufReader::new(self.send(method, path, headers, body))).expect("an answer");
+        assert_described(method, path, &answer);
+        answer
     }
 
     fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> TcpStream {
@@ -94,10 +97,6 @@ impl Served {
         self.stderr.read_to_string(&mut said).expect("text");
         assert!(self.child.wait().expect("it ends").success(), "{said}");
         said
-    }
-
-    fn kill(self) {
-        drop(self);
     }
 }
 
@@ -427,7 +426,7 @@ fn what_is_sent_twice_under_a_key_counts_once_also_after_a_stop() {
             "a delete that is sent again does not undo what came after"
         );
         assert_eq!(served.ask("POST", "/v1/messages", &gone, b"{}").status, 422);
-        served.kill();
+        drop(served);
     }
 }
 
@@ -535,7 +534,7 @@ fn whatever_was_answered_is_there_after_a_kill() {
                 served.send("POST", "/v1/messages", &[("Idempotency-Key", &key)], messages[number].as_bytes())
             })
             .collect();
-        served.kill();
+        drop(served);
         drop(late);
         let unanswered: Vec<usize> = sent.iter().copied().filter(|number| !answered.contains(number)).collect();
         assert!(rounds < 50, "it goes on");

@@ -25,7 +25,23 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("generate", &["limits", "model", "sinks"]),
     ("compare", &["diff", "ingest", "model", "sinks"]),
     ("whatif", &["diff", "evaluate", "facts", "gazetteer", "limits", "model", "rules"]),
-    ("run", &["checkpoint", "engine", "evaluate", "facts", "ingest", "journal", "limits", "model", "rules", "sinks"]),
+    (
+        "run",
+        &[
+            "checkpoint",
+            "engine",
+            "evaluate",
+            "facts",
+            "ingest",
+            "journal",
+            "limits",
+            "model",
+            "rules",
+            "sinks",
+            "sources",
+        ],
+    ),
+    ("sources", &["engine", "ingest", "limits", "model"]),
     (
         "server",
         &[

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "live")]
 use std::net::SocketAddr;
+#[cfg(feature = "observe")]
+use std::num::NonZeroU32;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 
@@ -12,6 +14,8 @@ use serde::Deserialize;
 use super::asked::SqlArgs;
 #[cfg(feature = "flight")]
 use super::asked::{DeskArgs, ServeArgs};
+#[cfg(feature = "observe")]
+use super::log::LogArgs;
 use super::rules::RulesCommand;
 use crate::generate::DAYS_DEFAULT;
 use crate::limits::{GENERATED_DAYS_MAX, GENERATED_PEOPLE_MAX};
@@ -90,6 +94,13 @@ pub(super) enum Command {
     /// Let others ask in SQL, by Arrow Flight SQL
     #[cfg(feature = "flight")]
     Serve(ServeArgs),
+    /// Measure: how long a run takes to answer facts that come at a given rate
+    #[cfg(feature = "observe")]
+    Bench {
+        /// What is measured
+        #[command(subcommand)]
+        command: BenchCommand,
+    },
     /// Make a city that nobody lives in, of any size, as Parquet
     Generate(GenerateArgs),
     /// Look at rule sets: list, show, check, diff
@@ -290,6 +301,9 @@ pub(super) struct RunArgs {
     /// File of changes, or - for standard output, where only what changes from now on is told; <store>/changes.ndjson if left out
     #[arg(long, value_name = "FILE")]
     pub(super) changes: Option<PathBuf>,
+    /// Tell changes as Parquet files in this directory as well: each appears whole, with whole positions
+    #[arg(long, value_name = "DIR")]
+    pub(super) parquet: Option<PathBuf>,
     /// With --changes -, tell again what changed after this position
     #[arg(long, value_name = "POSITION", requires = "changes")]
     pub(super) from: Option<u64>,
@@ -323,8 +337,15 @@ pub(super) struct RunArgs {
     #[cfg(feature = "flight")]
     #[command(flatten)]
     pub(super) desk: DeskArgs,
-    /// Files of messages (NDJSON), one after the other; - is standard input, which is also read if none is named and HTTP is not
-    /// served
+    #[cfg(feature = "observe")]
+    #[command(flatten)]
+    pub(super) log: LogArgs,
+    /// Directory that is watched, until Ctrl-C, for files of messages (NDJSON) and of rows of a table (in any format, named as the table
+    /// is or in a directory so named); may be given more than once
+    #[arg(long, value_name = "DIR")]
+    pub(super) watch: Vec<PathBuf>,
+    /// Files of messages (NDJSON), one after the other; - is standard input, which is also read if none is named, nothing is
+    /// watched and HTTP is not served
     #[arg(value_name = "FEED")]
     pub(super) feeds: Vec<PathBuf>,
 }
@@ -404,7 +425,58 @@ pub(super) enum JournalCommand {
         /// File of changes, which has to be told all of them first; the one that was told last if left out
         #[arg(long, value_name = "FILE")]
         changes: Option<PathBuf>,
+        /// Directory of Parquet files of changes, which has to be told all of them first as well
+        #[arg(long, value_name = "DIR")]
+        parquet: Option<PathBuf>,
     },
+}
+
+/// What is measured.
+#[cfg(feature = "observe")]
+#[derive(Debug, Subcommand)]
+pub(super) enum BenchCommand {
+    /// Send messages to a run over facts, each lot when it is due, and tell how long the answers took, by kind of fact
+    Run(BenchRunArgs),
+}
+
+/// What was typed after `sanma bench run`.
+#[cfg(feature = "observe")]
+#[derive(Args, Clone, Debug)]
+pub(super) struct BenchRunArgs {
+    /// Directory of facts that the run begins with, as `sanma generate` makes it
+    #[arg(long, value_name = "DIR")]
+    pub(super) data: PathBuf,
+    /// The instant of the run, by which all facts have come
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    pub(super) as_of: Timestamp,
+    /// A jurisdiction, a set's name or a file
+    #[arg(long, value_name = "NAME|FILE", default_value = "hangzhou")]
+    pub(super) rules: String,
+    /// Messages a second
+    #[arg(long, value_name = "N", default_value = "10000")]
+    pub(super) rate: NonZeroU32,
+    /// Messages that are sent together, as one request: they are due at one instant, and answered at one
+    #[arg(long, value_name = "N", default_value = "10")]
+    pub(super) lot: NonZeroU32,
+    /// Seconds that count
+    #[arg(long, value_name = "S", default_value_t = 15)]
+    pub(super) seconds: u32,
+    /// Seconds before them
+    #[arg(long, value_name = "S", default_value_t = 3)]
+    pub(super) warm_up: u32,
+    /// What messages are drawn by
+    #[arg(long, default_value_t = 1)]
+    pub(super) seed: u64,
+    /// Directory in which the store is made, and removed: its disk is a part of what is measured; the system's one for temporary files
+    /// if left out
+    #[arg(long, value_name = "DIR")]
+    pub(super) dir: Option<PathBuf>,
+    /// Threads to use; as many as there are processors if left out
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) threads: Option<u16>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// What was typed after `sanma generate`.

@@ -48,7 +48,7 @@ pub(super) fn run(command: &JournalCommand, out: &mut (dyn Write + Send)) -> Res
             check_is_store(store)?;
             Ok(journal::dump(store, from.map(Position), out)?)
         }
-        JournalCommand::Compact { store, changes } => {
+        JournalCommand::Compact { store, changes, parquet } => {
             check_is_store(&store.store)?;
             let told = changes.clone().or_else(|| journal::changes_of(&store.store));
             let file = told.unwrap_or_else(|| store.store.join(run::CHANGES));
@@ -58,8 +58,10 @@ pub(super) fn run(command: &JournalCommand, out: &mut (dyn Write + Send)) -> Res
                 rules: None,
                 as_of: None,
                 feeds: None,
+                watch: &[],
                 requests: None,
                 changes: Changes::File(&file),
+                parquet: parquet.as_deref(),
                 reasons: false,
                 segment_bytes: JOURNAL_SEGMENT_BYTES,
                 compact: true,

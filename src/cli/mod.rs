@@ -9,6 +9,8 @@ mod apply;
 mod args;
 #[cfg(feature = "sql")]
 mod asked;
+#[cfg(feature = "observe")]
+mod bench;
 mod config;
 mod diff;
 #[cfg(feature = "flight")]
@@ -16,6 +18,8 @@ mod doors;
 mod explain;
 mod generate;
 mod journal;
+#[cfg(feature = "observe")]
+mod log;
 #[cfg(feature = "live")]
 mod outside;
 #[cfg(not(feature = "live"))]
@@ -47,6 +51,8 @@ use crate::generate::GenerateError;
 use crate::ingest::IngestError;
 use crate::nightly::JobError;
 use crate::sinks::SinkError;
+#[cfg(feature = "observe")]
+use args::BenchCommand;
 use args::{Cli, Command, JournalCommand};
 
 const EXIT_FAILURE: u8 = 1;
@@ -159,7 +165,13 @@ fn dispatch(command: &Command, styled: bool, out: &mut (dyn Write + Send)) -> Re
     if matches!(command, Command::Serve(_)) {
         progress::catch_interrupts();
     }
+    #[cfg(feature = "observe")]
+    if matches!(command, Command::Bench { .. }) {
+        progress::catch_interrupts();
+    }
     match command {
+        #[cfg(feature = "observe")]
+        Command::Bench { command: BenchCommand::Run(args) } => bench::run(args, out),
         #[cfg(feature = "flight")]
         Command::Serve(args) => serve::run(args),
         #[cfg(feature = "sql")]
@@ -201,7 +213,12 @@ fn say(line: &str) {
 
 /// The most memory that this process has had, in bytes; 0 where the system does not tell.
 fn peak_rss_bytes() -> u64 {
+    memory_bytes("VmHWM:")
+}
+
+/// What the system tells of this process' memory, in bytes.
+fn memory_bytes(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()).map_or(0, |kib| kib * 1024)
 }

@@ -47,6 +47,28 @@ pub(super) fn forget_interrupt() {
     INTERRUPTED.store(false, Ordering::SeqCst);
 }
 
+/// The present instant of a clock that never goes back.
+#[expect(clippy::disallowed_methods, reason = "the command line measures; the engine does not look at a clock")]
+pub(super) fn clock() -> Instant {
+    Instant::now()
+}
+
+/// Tells how long ago it was asked last.
+#[derive(Debug)]
+pub(super) struct Stopwatch(Mutex<Option<Instant>>);
+
+impl Stopwatch {
+    pub(super) const fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    pub(super) fn pass(&self) -> Duration {
+        let now = clock();
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
+        last.map_or(Duration::ZERO, |last| now - last)
+    }
+}
+
 /// Watches a job for a person.
 pub(super) struct Progress {
     shown: Shown,
@@ -83,8 +105,7 @@ impl Progress {
     /// The phases so far and how long each took; the last one until now. Clears the bar.
     pub(super) fn finish(&self) -> Vec<(Phase, Duration)> {
         self.bar.finish_and_clear();
-        #[expect(clippy::disallowed_methods, reason = "the command line measures; the engine does not look at a clock")]
-        let now = Instant::now();
+        let now = clock();
         let begun = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
         let ends = begun.iter().skip(1).map(|&(_, instant)| instant).chain([now]);
         begun.iter().zip(ends).map(|(&(phase, begin), end)| (phase, end - begin)).collect()
@@ -115,9 +136,7 @@ impl Observer for Progress {
 
 impl Watcher for Progress {
     fn phase(&self, phase: Phase) {
-        #[expect(clippy::disallowed_methods, reason = "the command line measures; the engine does not look at a clock")]
-        let now = Instant::now();
-        self.phases.lock().unwrap_or_else(PoisonError::into_inner).push((phase, now));
+        self.phases.lock().unwrap_or_else(PoisonError::into_inner).push((phase, clock()));
         self.say(match phase {
             Phase::Load => "loading",
             Phase::Recompute => "recomputing",

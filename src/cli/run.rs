@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::args::{ClockArg, RunArgs, STORE, VerifyArgs};
 use super::outside::{Link, Outside};
-use super::progress::{self, Progress};
+use super::progress::{self, Progress, Stopwatch};
 use super::settings::Plan;
 use super::summary::grouped;
 use super::{Failure, config, say};
@@ -18,7 +18,7 @@ use crate::ingest::{IngestError, Observer};
 use crate::journal::Position;
 use crate::limits::JOURNAL_SEGMENT_BYTES;
 use crate::model::{ClosedEnum as _, Colour, Timestamp};
-use crate::run::{self, CHANGES, Changes, Job, REJECTIONS, Report, RunError, Watcher};
+use crate::run::{self, CHANGES, Changes, Heard, Job, REJECTIONS, Report, RunError, Stage, Watcher};
 use crate::sinks::{Destination, SinkError};
 
 impl From<RunError> for Failure {
@@ -41,11 +41,12 @@ pub(super) struct Wall {
     clock: ClockArg,
     pub(super) progress: Progress,
     link: Option<Arc<Link>>,
+    stopwatch: Stopwatch,
 }
 
 impl Wall {
     pub(super) const fn new(clock: ClockArg, progress: Progress) -> Self {
-        Self { clock, progress, link: None }
+        Self { clock, progress, link: None, stopwatch: Stopwatch::new() }
     }
 }
 
@@ -79,6 +80,18 @@ impl Watcher for Wall {
     fn told(&self, progress: &run::Progress) {
         if let Some(link) = &self.link {
             link.told(progress);
+        }
+    }
+
+    fn heard(&self, source: &str, heard: Heard) {
+        if let Some(link) = &self.link {
+            link.heard(source, heard);
+        }
+    }
+
+    fn passed(&self, stage: Stage) {
+        if let Some(link) = &self.link {
+            link.passed(stage, self.stopwatch.pass());
         }
     }
 }
@@ -126,6 +139,8 @@ pub(super) fn run(args: &RunArgs, out: &mut (dyn Write + Send)) -> Result<(), Fa
     let plan = Plan::new(args)?;
     check(&plan)?;
     let args = &plan.args;
+    #[cfg(feature = "observe")]
+    super::log::begin(&args.log);
     let store = args.store.clone().unwrap_or_else(|| STORE.into());
     let file = args.changes.clone().unwrap_or_else(|| store.join(CHANGES));
     let to = Outputs { store, changes: Some(file).filter(|file| file.as_os_str() != "-") };
@@ -139,9 +154,11 @@ pub(super) fn run(args: &RunArgs, out: &mut (dyn Write + Send)) -> Result<(), Fa
         data: args.data.as_deref(),
         rules: args.rules.as_deref(),
         as_of: args.as_of,
-        feeds: Some(&*args.feeds).filter(|feeds| !plan.serves_http() || !feeds.is_empty()),
+        feeds: Some(&*args.feeds).filter(|feeds| !feeds.is_empty() || !plan.serves_http() && args.watch.is_empty()),
+        watch: &args.watch,
         requests,
         changes: to.changes.as_deref().map_or(Changes::Stdout(args.from.map(Position)), Changes::File),
+        parquet: args.parquet.as_deref(),
         reasons: args.reasons,
         segment_bytes: args.segment_bytes.map_or(JOURNAL_SEGMENT_BYTES, NonZeroU64::get),
         compact: false,

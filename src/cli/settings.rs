@@ -24,6 +24,8 @@ use super::args::STORE;
 use super::args::{ClockArg, ConfigCommand, RunArgs, instant};
 #[cfg(feature = "flight")]
 use super::asked::{DeskArgs, ServeArgs};
+#[cfg(feature = "observe")]
+use super::log::{Filter, LogFormat};
 use super::{Failure, say};
 #[cfg(feature = "live")]
 use crate::access::Access;
@@ -54,16 +56,29 @@ struct Settings {
     segment_bytes: Option<NonZeroU64>,
     reasons: bool,
     feeds: Vec<PathBuf>,
+    watch: Vec<PathBuf>,
     rules: Option<String>,
     data: Option<PathBuf>,
     #[serde(deserialize_with = "typed_instant")]
     as_of: Option<Timestamp>,
     changes: Option<PathBuf>,
+    parquet: Option<PathBuf>,
     threads: Option<NonZeroU16>,
     #[cfg(feature = "live")]
     http: Http,
     #[cfg(feature = "flight")]
     sql: Sql,
+    #[cfg(feature = "observe")]
+    log: Log,
+}
+
+/// What a file says of the log.
+#[cfg(feature = "observe")]
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Log {
+    filter: Option<Filter>,
+    format: Option<LogFormat>,
 }
 
 /// What a file says of questions in SQL.
@@ -158,7 +173,10 @@ impl Plan {
         match self.args.listen {
             Some(Listen::At(address)) => Some(address),
             Some(Listen::Off) => None,
-            None => (self.args.feeds.is_empty() && !is_fed()).then_some(crate::server::ADDRESS_DEFAULT),
+            None => {
+                let is_followed = !self.args.feeds.is_empty() || self.args.watch.is_empty() && is_fed();
+                (!is_followed).then_some(crate::server::ADDRESS_DEFAULT)
+            }
         }
     }
 }
@@ -331,9 +349,18 @@ impl Settings {
         args.data = args.data.or(self.data);
         args.as_of = args.as_of.or(self.as_of);
         args.changes = args.changes.or(self.changes);
+        args.parquet = args.parquet.or(self.parquet);
         args.threads = args.threads.or(self.threads.map(NonZeroU16::get));
         if args.feeds.is_empty() {
             args.feeds = self.feeds;
+        }
+        if args.watch.is_empty() {
+            args.watch = self.watch;
+        }
+        #[cfg(feature = "observe")]
+        {
+            args.log.log = args.log.log.or(self.log.filter);
+            args.log.log_format = args.log.log_format.or(self.log.format);
         }
         #[cfg(feature = "live")]
         {

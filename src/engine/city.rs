@@ -128,6 +128,12 @@ impl City {
         self.current.as_ref().map(Current::codes)
     }
 
+    /// How many people have been evaluated since the codes were worked out first.
+    #[must_use]
+    pub fn evaluated(&self) -> u64 {
+        self.current.as_ref().map_or(0, Current::evaluated)
+    }
+
     /// How far a source has been read.
     #[must_use]
     pub fn offset(&self, source: &str) -> Option<&Offset> {

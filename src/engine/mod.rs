@@ -75,6 +75,14 @@ impl EngineError {
     }
 }
 
+/// Records that are in the journal and have not been applied yet.
+#[must_use = "what is journalled has to be applied"]
+#[derive(Debug)]
+pub struct Journalled {
+    first: Position,
+    records: Vec<Record>,
+}
+
 /// A city that follows its feeds, and its journal.
 pub struct Engine<S: Storage> {
     journal: Journal<S>,
@@ -132,9 +140,18 @@ impl<S: Storage> Engine<S> {
     ///
     /// # Errors
     /// A journal that fails: then nothing is applied, now and later.
-    pub fn step(&mut self, mut records: Vec<Record>) -> Result<Vec<Outcome>, EngineError> {
+    pub fn step(&mut self, records: Vec<Record>) -> Result<Vec<Outcome>, EngineError> {
+        let journalled = self.journal(records)?;
+        self.apply(journalled)
+    }
+
+    /// The first half of a step: journals records as one group.
+    ///
+    /// # Errors
+    /// A journal that fails.
+    pub fn journal(&mut self, mut records: Vec<Record>) -> Result<Journalled, EngineError> {
         if records.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Journalled { first: self.last().next(), records });
         }
         let mut as_of = self.city.as_of();
         for record in &mut records {
@@ -142,10 +159,18 @@ impl<S: Storage> Engine<S> {
             record.as_of = as_of;
         }
         let payloads: Vec<Vec<u8>> = records.iter().map(Record::encode).collect();
-        let positions = self.journal.append(&payloads)?;
-        let first = positions.start().0;
+        let first = *self.journal.append(&payloads)?.start();
+        Ok(Journalled { first, records })
+    }
+
+    /// The second half: applies what was journalled. Nothing may come in between.
+    ///
+    /// # Errors
+    /// A rule set that is none.
+    pub fn apply(&mut self, journalled: Journalled) -> Result<Vec<Outcome>, EngineError> {
+        let Journalled { first, records } = journalled;
         let apply = |(position, record)| self.city.apply(Position(position), record);
-        (first..).zip(records).map(apply).collect()
+        (first.0..).zip(records).map(apply).collect()
     }
 
     /// The segments of the journal that are full.

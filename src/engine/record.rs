@@ -20,10 +20,24 @@ const VERSION: u16 = 1;
 pub struct Offset {
     /// The source's name.
     pub source: String,
-    /// Bytes read.
+    /// Bytes read; or how long it is, if what has been read of it is told by its lines or rows alone.
     pub bytes: u64,
-    /// Lines read.
+    /// Lines or rows read.
     pub lines: u64,
+    /// Whether it has been read to its end, and nothing more is to come of it.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub is_whole: bool,
+    /// What tells others of the same length apart: a digest of it, or when it was changed last. None where nothing does.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub stamp: Option<u64>,
+}
+
+impl Offset {
+    /// The begin of a source.
+    #[must_use]
+    pub fn begin(source: &str) -> Self {
+        Self { source: source.to_owned(), bytes: 0, lines: 0, is_whole: false, stamp: None }
+    }
 }
 
 /// A rule set, by its text.

@@ -44,6 +44,8 @@ pub struct Current {
     strata: Strata,
     /// When to look at whom; entries of codes that have been replaced are still there.
     timers: BinaryHeap<Reverse<(Timestamp, PersonId)>>,
+    /// How many people have been evaluated so far, each time they were.
+    evaluated: u64,
 }
 
 impl Current {
@@ -56,7 +58,13 @@ impl Current {
         let strata = Strata::new(facts, program, at);
         let codes = full::evaluate_all(&Moment::new(facts, program, &strata, at));
         let timers = timers_of(facts, &codes, at);
-        Self { at, codes, strata, timers }
+        Self { at, codes, strata, timers, evaluated: facts.people as u64 }
+    }
+
+    /// How many people have been evaluated so far; somebody who was so twice counts twice.
+    #[must_use]
+    pub const fn evaluated(&self) -> u64 {
+        self.evaluated
     }
 
     /// The instant that the codes are of.
@@ -93,6 +101,7 @@ impl Current {
     pub fn follow_all(&mut self, live: &mut LiveFacts, program: &Program, at: Timestamp) -> Vec<Flip> {
         assert!(at >= self.at, "time goes one way");
         let before = std::mem::replace(self, Self::new(live, program, at));
+        self.evaluated += before.evaluated;
         let flips = before.codes.flips(&self.codes).into_iter();
         flips.map(|(person, before, after)| Flip { person, before, after }).collect()
     }
@@ -159,6 +168,7 @@ impl Current {
         } else {
             touched.iter().map(evaluate).collect()
         };
+        self.evaluated += touched.len() as u64;
         let mut flips = Vec::new();
         for (&person, after) in touched.iter().zip(codes) {
             let before = self.codes.set(person, after);

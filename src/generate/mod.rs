@@ -18,6 +18,7 @@ mod dirt;
 mod divisions;
 mod epidemic;
 mod listings;
+pub mod messages;
 mod output;
 mod random;
 mod stays;

@@ -40,6 +40,7 @@ pub(super) enum Purpose {
     Review,
     Label,
     Dirt,
+    Message,
 }
 
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;

@@ -15,6 +15,7 @@ use arrow::ipc::reader::{FileReader, StreamReader};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{Encoding, PageType};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 
 use super::cells::{Cells, Chunk, Fault, Interners, Values, check_enumeration, check_uint};
@@ -43,23 +44,28 @@ impl Task {
     }
 }
 
-fn io(file: &SourceFile, cause: std::io::Error) -> IngestError {
+pub(super) fn io(file: &SourceFile, cause: std::io::Error) -> IngestError {
     IngestError::Io { path: file.path.clone(), place: Place::Whole, cause }
 }
 
-fn corrupt(file: &SourceFile, place: Place, detail: impl Into<String>) -> IngestError {
+pub(super) fn corrupt(file: &SourceFile, place: Place, detail: impl Into<String>) -> IngestError {
     IngestError::Corrupt { path: file.path.clone(), place, column: None, detail: detail.into() }
 }
 
-/// Splits a Parquet file into its row groups, after checking its columns.
-pub(super) fn plan_parquet(file: &SourceFile) -> Result<(Vec<Task>, Vec<String>), IngestError> {
+/// What a Parquet file says of itself, and the names of columns that its table does not know.
+pub(super) fn parquet_metadata(file: &SourceFile) -> Result<(ArrowReaderMetadata, Vec<String>), IngestError> {
     let handle = File::open(&file.path).map_err(|cause| io(file, cause))?;
     let load = |options| guarded(|| ArrowReaderMetadata::load(&handle, options));
     let plain = load(ArrowReaderOptions::new()).map_err(|detail| corrupt(file, Place::Whole, detail))?;
     let extra = check_schema(file, plain.schema(), Place::RowGroup(0))?;
     let hinted = keep_dictionaries(plain.schema(), plain.metadata());
     // A hint that the reader does not take costs speed, not correctness.
-    let metadata = load(ArrowReaderOptions::new().with_schema(hinted)).unwrap_or(plain);
+    Ok((load(ArrowReaderOptions::new().with_schema(hinted)).unwrap_or(plain), extra))
+}
+
+/// Splits a Parquet file into its row groups, after checking its columns.
+pub(super) fn plan_parquet(file: &SourceFile) -> Result<(Vec<Task>, Vec<String>), IngestError> {
+    let (metadata, extra) = parquet_metadata(file)?;
     let mut first_row = 0u64;
     let mut tasks = Vec::new();
     for (group, meta) in metadata.metadata().row_groups().iter().enumerate() {
@@ -106,24 +112,42 @@ fn is_pure_dictionary(chunk: &ColumnChunkMetaData) -> bool {
 /// Splits an Arrow file into runs of batches; a stream is one piece.
 pub(super) fn plan_arrow(file: &SourceFile) -> Result<(Vec<Task>, Vec<String>), IngestError> {
     let bytes = std::fs::metadata(&file.path).map_err(|cause| io(file, cause))?.len();
-    let is_file = is_arrow_file(file)?;
-    let handle = File::open(&file.path).map_err(|cause| io(file, cause))?;
-    let check = if is_file { ipc::check_file } else { ipc::check_stream };
-    check(handle, bytes, Bounds::FILE).map_err(|(place, detail)| corrupt(file, place, detail))?;
-    if !is_file {
-        let reader = guarded(|| StreamReader::try_new(open(file)?, None))
-            .map_err(|detail| corrupt(file, Place::Whole, detail))?;
-        let extra = check_schema(file, &reader.schema(), Place::Batch(0))?;
-        return Ok((vec![Task::Stream { bytes }], extra));
-    }
-    let reader =
-        guarded(|| FileReader::try_new(open(file)?, None)).map_err(|detail| corrupt(file, Place::Whole, detail))?;
-    let extra = check_schema(file, &reader.schema(), Place::Batch(0))?;
+    let (reader, extra) = arrow_reader(file, bytes)?;
+    let ArrowReader::File(reader) = reader else { return Ok((vec![Task::Stream { bytes }], extra)) };
     let batches = reader.num_batches();
     let run = batches.div_ceil(rayon::current_num_threads()).max(1);
     let runs = (0..batches).step_by(run).map(|begin| begin..(begin + run).min(batches));
     let share = bytes / batches.max(1) as u64;
     Ok((runs.map(|range| Task::Batches { bytes: share * range.len() as u64, range }).collect(), extra))
+}
+
+/// A reader of an Arrow file in one of its two forms.
+pub(super) enum ArrowReader {
+    File(FileReader<BufReader<File>>),
+    Stream(StreamReader<BufReader<File>>),
+}
+
+/// Opens an Arrow file of this length, after checking the lengths that it says, and its columns; and names those that its table
+/// does not know.
+pub(super) fn arrow_reader(file: &SourceFile, bytes: u64) -> Result<(ArrowReader, Vec<String>), IngestError> {
+    let is_file = is_arrow_file(file)?;
+    let handle = File::open(&file.path).map_err(|cause| io(file, cause))?;
+    let check = if is_file { ipc::check_file } else { ipc::check_stream };
+    check(handle, bytes, Bounds::FILE).map_err(|(place, detail)| corrupt(file, place, detail))?;
+    let reader = guarded(|| {
+        Ok::<_, ArrowError>(if is_file {
+            ArrowReader::File(FileReader::try_new(open(file)?, None)?)
+        } else {
+            ArrowReader::Stream(StreamReader::try_new(open(file)?, None)?)
+        })
+    });
+    let reader = reader.map_err(|detail| corrupt(file, Place::Whole, detail))?;
+    let schema = match &reader {
+        ArrowReader::File(reader) => reader.schema(),
+        ArrowReader::Stream(reader) => reader.schema(),
+    };
+    let extra = check_schema(file, &schema, Place::Batch(0))?;
+    Ok((reader, extra))
 }
 
 fn open(file: &SourceFile) -> Result<BufReader<File>, ArrowError> {
@@ -236,7 +260,7 @@ pub(super) fn take_stream<C: Decode>(
 }
 
 /// Length of the longest text in an array.
-fn longest_text(array: &ArrayRef) -> usize {
+pub(super) fn longest_text(array: &ArrayRef) -> usize {
     let array = array.as_any_dictionary_opt().map_or(array, AnyDictionaryArray::values);
     match array.data_type() {
         DataType::Utf8 => longest(array.as_string::<i32>().iter()),
@@ -294,7 +318,7 @@ fn drain<C: Decode>(
 }
 
 /// The error of a record batch that cannot be read, with the first column that cannot be read by itself.
-fn batch_error(file: &SourceFile, number: usize, detail: String) -> IngestError {
+pub(super) fn batch_error(file: &SourceFile, number: usize, detail: String) -> IngestError {
     let found = is_arrow_file(file).ok().and_then(|is_file| ipc::failing_column(&file.path, is_file, number));
     let (column, detail) = found.map_or((None, detail), |(column, detail)| (Some(column), detail));
     IngestError::Corrupt { path: file.path.clone(), place: Place::Batch(number), column, detail }
@@ -308,14 +332,7 @@ fn run_row_group<C: Decode>(
     first_row: u64,
     sources: &Sources<'_>,
 ) -> Result<Part<C>, IngestError> {
-    let wanted: Vec<usize> = metadata
-        .schema()
-        .fields()
-        .iter()
-        .enumerate()
-        .filter(|(_, field)| file.table.columns().iter().any(|column| column.name == field.name()))
-        .map(|(index, _)| index)
-        .collect();
+    let wanted = wanted_columns(file, metadata);
     let mut part: Part<C> = Part::default();
     // What the footer says of itself may be damaged: it is worth a reservation, but not all memory.
     let rows_said = u64::try_from(metadata.metadata().row_group(group).num_rows()).unwrap_or(0);
@@ -338,21 +355,31 @@ fn run_row_group<C: Decode>(
     Ok(part)
 }
 
+/// The columns of a Parquet file that its table knows.
+pub(super) fn wanted_columns(file: &SourceFile, metadata: &ArrowReaderMetadata) -> Vec<usize> {
+    let is_wanted = |name: &str| file.table.columns().iter().any(|column| column.name == name);
+    let fields = metadata.schema().fields().iter().enumerate();
+    fields.filter(|(_, field)| is_wanted(field.name())).map(|(index, _)| index).collect()
+}
+
+pub(super) fn parquet_reader(
+    file: &SourceFile,
+    metadata: &ArrowReaderMetadata,
+    roots: &[usize],
+) -> Result<ParquetRecordBatchReaderBuilder<File>, ParquetError> {
+    let handle = File::open(&file.path)?;
+    let mask = ProjectionMask::roots(metadata.parquet_schema(), roots.iter().copied());
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(handle, metadata.clone());
+    Ok(builder.with_projection(mask).with_batch_size(DECODE_ROWS_MAX))
+}
+
 fn row_group_reader(
     file: &SourceFile,
     metadata: &ArrowReaderMetadata,
     group: usize,
     roots: &[usize],
 ) -> Result<parquet::arrow::arrow_reader::ParquetRecordBatchReader, String> {
-    guarded(|| {
-        let handle = File::open(&file.path)?;
-        let mask = ProjectionMask::roots(metadata.parquet_schema(), roots.iter().copied());
-        ParquetRecordBatchReaderBuilder::new_with_metadata(handle, metadata.clone())
-            .with_row_groups(vec![group])
-            .with_projection(mask)
-            .with_batch_size(DECODE_ROWS_MAX)
-            .build()
-    })
+    guarded(|| parquet_reader(file, metadata, roots)?.with_row_groups(vec![group]).build())
 }
 
 /// The error of a row group that cannot be read, with the first column that cannot be read by itself.
@@ -384,7 +411,7 @@ fn name_column(
     IngestError::Corrupt { path: file.path.clone(), place: Place::RowGroup(group), column, detail }
 }
 
-fn take_batch<C: Decode>(
+pub(super) fn take_batch<C: Decode>(
     decoder: &mut Decoder<'_>,
     batch: &RecordBatch,
     file: &SourceFile,
@@ -396,7 +423,7 @@ fn take_batch<C: Decode>(
 }
 
 /// Decodes the batches of one task; remembers the dictionaries that it has interned.
-struct Decoder<'a> {
+pub(super) struct Decoder<'a> {
     table: Table,
     source: u32,
     interners: &'a Interners,
@@ -404,7 +431,7 @@ struct Decoder<'a> {
 }
 
 impl<'a> Decoder<'a> {
-    fn new(table: Table, source: u32, interners: &'a Interners) -> Self {
+    pub(super) fn new(table: Table, source: u32, interners: &'a Interners) -> Self {
         let dictionaries = table.columns().iter().map(|_| None).collect();
         Self { table, source, interners, dictionaries }
     }

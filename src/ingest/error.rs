@@ -16,6 +16,8 @@ pub enum Place {
     Batch(usize),
     /// A line of text, from 1.
     Line(u64),
+    /// A row, from 0.
+    Row(u64),
 }
 
 impl fmt::Display for Place {
@@ -25,6 +27,7 @@ impl fmt::Display for Place {
             Self::RowGroup(number) => write!(f, ", row group {number}"),
             Self::Batch(number) => write!(f, ", record batch {number}"),
             Self::Line(number) => write!(f, ", line {number}"),
+            Self::Row(number) => write!(f, ", row {number}"),
         }
     }
 }

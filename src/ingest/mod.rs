@@ -8,6 +8,29 @@
 //! Invariants: `ingest` never looks at a rule; a row is either in the tables or among the rejections; nothing is returned if
 //! any file cannot be read whole.
 
+/// What a generic function is for each table, in their order.
+macro_rules! by_table {
+    ($function:ident) => {{
+        use $crate::model::facts::{
+            Cases, Checkins, Contacts, Declarations, Findings, Quarantines, Reviews, RiskAreas, Stays, Tests, Whitelist,
+        };
+        [
+            $function::<Declarations>,
+            $function::<Checkins>,
+            $function::<Cases>,
+            $function::<Quarantines>,
+            $function::<Contacts>,
+            $function::<Stays>,
+            $function::<RiskAreas>,
+            $function::<Tests>,
+            $function::<Whitelist>,
+            $function::<Findings>,
+            $function::<Reviews>,
+        ]
+    }};
+}
+
+mod batches;
 mod cells;
 mod columnar;
 mod error;
@@ -41,9 +64,7 @@ use rows::{Columns, Decode, Remaps};
 
 use crate::intern::Tokens;
 use crate::limits::TABLE_ROWS_MAX;
-use crate::model::facts::{
-    Cases, Checkins, Contacts, Declarations, Findings, Quarantines, Reviews, RiskAreas, Stays, Tables, Tests, Whitelist,
-};
+use crate::model::facts::Tables;
 use crate::model::{Reason, Rejection, Table};
 
 /// Who watches a load, and may stop it. Called from several threads.
@@ -187,19 +208,7 @@ type Absorb = Box<dyn FnOnce(&mut Loaded) + Send>;
 
 type Loader = fn(&[SourceFile], &Sources<'_>) -> Result<Absorb, IngestError>;
 
-const LOADERS: [Loader; 11] = [
-    load_table::<Declarations>,
-    load_table::<Checkins>,
-    load_table::<Cases>,
-    load_table::<Quarantines>,
-    load_table::<Contacts>,
-    load_table::<Stays>,
-    load_table::<RiskAreas>,
-    load_table::<Tests>,
-    load_table::<Whitelist>,
-    load_table::<Findings>,
-    load_table::<Reviews>,
-];
+const LOADERS: [Loader; Table::ALL.len()] = by_table!(load_table);
 
 /// Ends a load: the tokens of persons, places and labels, and their final ids in the tables' rows.
 fn name_all(interners: Interners, tables: &mut Tables) -> (Tokens, Tokens, Tokens) {

@@ -43,16 +43,19 @@ fn corrupt(path: &Path, place: Place, detail: impl Into<String>) -> IngestError 
     IngestError::Corrupt { path: path.to_owned(), place, column: None, detail: detail.into() }
 }
 
+/// Whether an I/O error is of what was read, as unpackers say it, and not of the system.
+pub(super) fn is_damage(cause: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
+    matches!(cause.kind(), InvalidData | InvalidInput | UnexpectedEof | Other)
+}
+
 /// Errors of decompression arrive as I/O errors; both say where the text broke off.
 fn io_error(path: &Path, line: u64, cause: io::Error) -> IngestError {
     let place = Place::Line(line);
-    match cause.kind() {
-        io::ErrorKind::InvalidData
-        | io::ErrorKind::InvalidInput
-        | io::ErrorKind::UnexpectedEof
-        | io::ErrorKind::Other => corrupt(path, place, cause.to_string()),
-        _ => IngestError::Io { path: path.to_owned(), place, cause },
+    if is_damage(&cause) {
+        return corrupt(path, place, cause.to_string());
     }
+    IngestError::Io { path: path.to_owned(), place, cause }
 }
 
 /// The mark after the end of a CSV file, on a line of its own.

@@ -31,13 +31,14 @@ struct Block {
     records: Vec<(u64, Raw)>,
 }
 
-enum Raw {
+/// A record as it came.
+pub(super) enum Raw {
     Csv(ByteRecord),
     Json(Vec<u8>),
 }
 
 impl Raw {
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Csv(record) => record.as_slice().len(),
             Self::Json(line) => line.len(),
@@ -46,9 +47,19 @@ impl Raw {
 }
 
 /// What is known of a file before its records: for CSV, which field is which column.
-enum Shape {
+pub(super) enum Shape {
     Csv { names: Vec<String>, field_of: Vec<Option<usize>> },
     Json,
+}
+
+impl Shape {
+    /// How long the names are that each row repeats where it is told as an object.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Csv { names, .. } => names.iter().map(String::len).sum(),
+            Self::Json => 0,
+        }
+    }
 }
 
 type Done<C> = (usize, Part<C>);
@@ -59,16 +70,9 @@ pub(super) fn run<C: Decode>(
     source: u32,
     sources: &Sources<'_>,
 ) -> Result<(Vec<Part<C>>, BTreeSet<String>), IngestError> {
-    let extra = Mutex::new(BTreeSet::new());
-    let (shape, splitter) = match file.format {
-        Format::Csv(compression) => {
-            let mut records = CsvRecords::new(open(&file.path, compression)?);
-            let shape = csv_shape(file, &mut records, &mut extra.lock().unwrap_or_else(PoisonError::into_inner))?;
-            (shape, Splitter::Csv(Box::new(records)))
-        }
-        Format::Ndjson(compression) => (Shape::Json, Splitter::Json(Lines::new(open(&file.path, compression)?))),
-        Format::Parquet | Format::Arrow => unreachable!("only text comes here"),
-    };
+    let mut extra = BTreeSet::new();
+    let (shape, splitter) = begin(file, &mut extra)?;
+    let extra = Mutex::new(extra);
     let (send_block, blocks) = bounded::<Block>(TEXT_BLOCKS_PENDING_MAX);
     let (send_part, parts) = crossbeam_channel::unbounded::<Done<C>>();
     // Threads of their own: a worker of the pool that waited on a channel could keep another task of the pool waiting.
@@ -88,6 +92,19 @@ pub(super) fn run<C: Decode>(
     parts.sort_unstable_by_key(|(number, _)| *number);
     let extra = extra.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok((parts.into_iter().map(|(_, part)| part).collect(), extra))
+}
+
+/// Opens a text file before its first record, and adds the names of columns that its table does not know.
+pub(super) fn begin(file: &SourceFile, extra: &mut BTreeSet<String>) -> Result<(Shape, Splitter), IngestError> {
+    match file.format {
+        Format::Csv(compression) => {
+            let mut records = CsvRecords::new(open(&file.path, compression)?);
+            let shape = csv_shape(file, &mut records, extra)?;
+            Ok((shape, Splitter::Csv(Box::new(records))))
+        }
+        Format::Ndjson(compression) => Ok((Shape::Json, Splitter::Json(Lines::new(open(&file.path, compression)?)))),
+        Format::Parquet | Format::Arrow => unreachable!("only text comes here"),
+    }
 }
 
 fn csv_shape(file: &SourceFile, records: &mut CsvRecords, extra: &mut BTreeSet<String>) -> Result<Shape, IngestError> {
@@ -115,7 +132,8 @@ fn known(table: Table, name: &str) -> bool {
     table.columns().iter().any(|column| column.name == name)
 }
 
-enum Splitter {
+/// A text that is cut into records.
+pub(super) enum Splitter {
     Csv(Box<CsvRecords>),
     Json(Lines),
 }
@@ -148,7 +166,8 @@ impl Splitter {
         Ok(records)
     }
 
-    fn next(&mut self, path: &Path) -> Result<Option<(u64, Raw)>, IngestError> {
+    /// The next record, and its line.
+    pub(super) fn next(&mut self, path: &Path) -> Result<Option<(u64, Raw)>, IngestError> {
         Ok(match self {
             Self::Csv(records) => records.next(path)?.map(|(line, record)| (line, Raw::Csv(record))),
             Self::Json(lines) => lines.next(path)?.map(|(line, text)| (line, Raw::Json(text))),
@@ -166,14 +185,28 @@ fn work<C: Decode>(
     extra: &Mutex<BTreeSet<String>>,
 ) {
     for block in blocks {
-        let part = match shape {
-            Shape::Csv { names, field_of } => {
-                csv_part(file, source, names, field_of, block.records, &sources.interners)
-            }
-            Shape::Json => json_part(file, source, &block.records, &sources.interners, extra),
-        };
+        let (part, mut unknown) = part_of(file, source, shape, block.records, &sources.interners);
+        if !unknown.is_empty() {
+            extra.lock().unwrap_or_else(PoisonError::into_inner).append(&mut unknown);
+        }
         // The receiver outlives the scope.
         let _ = parts.send((block.number, part));
+    }
+}
+
+/// Records to rows, and the names of columns in them that the table does not know.
+pub(super) fn part_of<C: Decode>(
+    file: &SourceFile,
+    source: u32,
+    shape: &Shape,
+    records: Vec<(u64, Raw)>,
+    interners: &Interners,
+) -> (Part<C>, BTreeSet<String>) {
+    match shape {
+        Shape::Csv { names, field_of } => {
+            (csv_part(file, source, names, field_of, records, interners), BTreeSet::new())
+        }
+        Shape::Json => json_part(file, source, &records, interners),
     }
 }
 
@@ -221,8 +254,7 @@ fn json_part<'r, C: Decode>(
     source: u32,
     records: &'r [(u64, Raw)],
     interners: &Interners,
-    extra: &Mutex<BTreeSet<String>>,
-) -> Part<C> {
+) -> (Part<C>, BTreeSet<String>) {
     let text = |record: &'r (u64, Raw)| -> Option<(u64, &'r [u8])> {
         match record {
             (line, Raw::Json(text)) => Some((*line, text)),
@@ -232,10 +264,7 @@ fn json_part<'r, C: Decode>(
     let records: Vec<(u64, &[u8])> = records.iter().filter_map(text).collect();
     let mut unknown = BTreeSet::new();
     let (part, _) = take_objects(&records, (source, &file.name), interners, &mut unknown);
-    if !unknown.is_empty() {
-        extra.lock().unwrap_or_else(PoisonError::into_inner).append(&mut unknown);
-    }
-    part
+    (part, unknown)
 }
 
 #[cfg(test)]

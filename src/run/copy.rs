@@ -11,12 +11,12 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::outlets::{MARK, read_mark};
 use super::{CHANGES, REJECTIONS, RunError, journal};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::engine::EngineError;
 use crate::journal::{JournalError, Position, list};
 use crate::limits::COPY_TRIES_MAX;
+use crate::sinks::changes::{MARK, read_mark};
 use crate::sinks::{self, Mark, SinkError};
 
 /// What was copied.

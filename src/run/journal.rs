@@ -10,6 +10,7 @@ use crate::ingest::feed::Batch;
 use crate::journal::{self, Folder, Journal, JournalError, Position, Recovery, Segment};
 use crate::limits::CHECKPOINT_BATCH_ROWS;
 use crate::model::{Table, Timestamp};
+use crate::sinks::changes::read_mark;
 use crate::sinks::{self, OutputFormat, RowNames, SinkError};
 
 /// The files of a store.
@@ -163,5 +164,5 @@ fn write_batch(lines: &mut Vec<u8>, position: u64, batch: &Batch) -> Result<(), 
 /// The file of changes that a store was last known to tell, if it has been noted.
 #[must_use]
 pub fn changes_of(store: &Path) -> Option<PathBuf> {
-    super::outlets::read_mark(store).map(|mark| mark.changes)
+    read_mark(store).map(|mark| mark.changes)
 }

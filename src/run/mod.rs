@@ -1,7 +1,7 @@
 //! The live run on one screen: find the store, recover, follow feeds, tell what changes.
 //!
-//! The one idea: feeds are read and decoded by a thread of their own, a bounded channel ahead of the engine, so that a slow disk
-//! or a slow reader of the changes slows the feeds and nothing else; what was told is found in the files themselves.
+//! The one idea: [`crate::sources`] are read and decoded ahead of the engine, which is one thread, and [`crate::sinks::changes`] are told
+//! behind it; how far the former were read is in the journal, and how far the latter were told they say themselves.
 //!
 //! ```text
 //! STORE/journal/            what the engine was told; one process at a time
@@ -11,11 +11,10 @@
 //! STORE/told.json           how far the file of changes is known to be told
 //! ```
 //!
-//! Invariants: a message counts once, however often the run is ended and by what, if its feed is a file; a change is told in the
-//! file of changes once; the clock is the caller's.
+//! Invariants: a message counts once, however often the run is ended and by what, if its source can be gone back in; a change is told
+//! in the file of changes once; the clock is the caller's.
 
 pub mod copy;
-mod feeds;
 pub mod journal;
 mod outlets;
 mod requests;
@@ -24,27 +23,27 @@ pub mod stand;
 mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 
 use crate::checkpoint::{Checkpoint, CheckpointError, Keeper};
-use crate::engine::{Begin, Engine, EngineError, Record, Rules, Standing, Word};
+use crate::engine::{Begin, Engine, EngineError, Outcome, Record, Rules, Standing, Word};
 use crate::facts::{Facts, Names};
 use crate::ingest::feed::Event;
 use crate::ingest::{self, IngestError, Loaded, Observer};
 use crate::journal::{Folder, Journal, JournalError, Position};
-use crate::limits::{FEED_BLOCKS_PENDING_MAX, JOURNAL_SEGMENT_BYTES, TIMER_MILLIS_MAX, UNKNOWN_COLUMNS_MAX};
+use crate::limits::{JOURNAL_SEGMENT_BYTES, NOTES_MAX, TIMER_MILLIS_MAX, UNKNOWN_COLUMNS_MAX};
 use crate::model::schema::{codes_schema, rejections_schema};
 use crate::model::{Colour, Rejection, Table, Timestamp};
 use crate::rules::{Catalog, ResolveError, RuleSet};
 use crate::sinks::{self, Destination, OutputFormat, SinkError};
+use crate::sources::{self, Files, Followed, Piece, Source, SourceError, Told, Watched};
 
 pub use requests::{NotTaken, Receipt, Reply, Request, Say, Seen};
 
-use feeds::{Piece, open_feeds, read_feeds, skip_what_was_read};
 use outlets::{Outlets, open_outlets};
 use upkeep::{Forgetting, drop_what_is_kept, forget, keep};
 
@@ -61,10 +60,14 @@ pub struct Job<'a> {
     pub as_of: Option<Timestamp>,
     /// Files of messages, one after the other; standard input if there is none. No feed at all if left out.
     pub feeds: Option<&'a [PathBuf]>,
+    /// Folders that are watched for files of facts; with any the run does not end by itself.
+    pub watch: &'a [PathBuf],
     /// What others ask. As long as somebody may, the run does not end with its feeds.
     pub requests: Option<&'a Receiver<Request>>,
     /// Where changes are told.
     pub changes: Changes<'a>,
+    /// A folder in which they are told as Parquet files as well.
+    pub parquet: Option<&'a Path>,
     /// Whether changes of reasons alone are changes.
     pub reasons: bool,
     /// Bytes after which a segment of the journal is followed by another one.
@@ -92,6 +95,51 @@ pub trait Watcher: Observer {
     fn ready(&self, _position: Position) {}
     /// So far everything has been told, and is in the files.
     fn told(&self, _progress: &Progress) {}
+    /// A source has told something.
+    fn heard(&self, _source: &str, _heard: Heard) {}
+    /// The run has been at a stage of its work up to now.
+    fn passed(&self, _stage: Stage) {}
+}
+
+/// What a source has told with one piece.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// Messages taken, those refused included.
+    pub messages: u64,
+    /// Bytes that are known to be there and have not been read.
+    pub behind: u64,
+}
+
+/// What a run does in turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Waits for something to do.
+    Wait,
+    /// Makes records of what came, and has them on the disk.
+    Journal,
+    /// Puts rows in and out, and follows the codes.
+    Apply,
+    /// Tells what has changed.
+    Tell,
+    /// Forgets, and makes checkpoints.
+    Keep,
+}
+
+impl Stage {
+    /// All stages.
+    pub const ALL: [Self; 5] = [Self::Wait, Self::Journal, Self::Apply, Self::Tell, Self::Keep];
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Wait => "wait",
+            Self::Journal => "journal",
+            Self::Apply => "apply",
+            Self::Tell => "tell",
+            Self::Keep => "keep",
+        }
+    }
 }
 
 /// How far a run has come.
@@ -109,6 +157,8 @@ pub struct Progress {
     pub refused: u64,
     /// Length of the file of what was refused.
     pub rejections_bytes: u64,
+    /// People evaluated since the start, each time they were.
+    pub evaluated: u64,
 }
 
 /// Why a run ended otherwise than by the end of its feeds.
@@ -128,8 +178,8 @@ pub enum RunError {
     Checkpoint(#[from] CheckpointError),
     /// Changes are missing in what was told, and not in the journal any more.
     #[error(
-        "{} goes to position {}, and the store knows what changed after position {} only: name the file that goes so far, or a \
-         new one, which will begin with everybody's code", .told_in.display(), .told.0, .from.0
+        "{} goes to position {}, and the store knows what changed after position {} only: name what goes so far, or a new file \
+         or folder, which will begin with everybody's code", .told_in.display(), .told.0, .from.0
     )]
     Untold {
         /// Where changes are told.
@@ -142,24 +192,9 @@ pub enum RunError {
     /// No such rules.
     #[error(transparent)]
     Rules(#[from] ResolveError),
-    /// A feed cannot be read.
-    #[error("{feed}: {cause}")]
-    Feed {
-        /// Its name.
-        feed: String,
-        /// What the system says.
-        cause: io::Error,
-    },
-    /// A file of messages has become shorter than what was read of it.
-    #[error("{feed} has {bytes} bytes, but {read} of them have been read: it is another file than before")]
-    Shrunk {
-        /// Its name.
-        feed: String,
-        /// How long it is.
-        bytes: u64,
-        /// How far it was read.
-        read: u64,
-    },
+    /// A source of messages cannot be followed.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// A new store does not know when it begins.
     #[error("a new store that follows the feeds' clock wants --as-of, the instant at which it begins")]
     NoInstant,
@@ -202,7 +237,7 @@ pub struct Report {
 /// [`RunError`]; whatever was journalled by then is followed by the next run.
 pub fn run(job: &Job<'_>, stdout: &mut (dyn Write + Send), watcher: &dyn Watcher) -> Result<Report, RunError> {
     let mut report = Report::default();
-    let feeds = job.feeds.map_or(Ok(Vec::new()), open_feeds)?;
+    let mut sources = open_sources(job)?;
     let (mut engine, checkpoint) = open_engine(job.store, job.data, job.segment_bytes, watcher, &mut report)?;
     let (mut outlets, told) = open_outlets(job, stdout, &engine)?;
     let mut keeper = Keeper::new(job.store, checkpoint, job.segment_bytes);
@@ -217,16 +252,18 @@ pub fn run(job: &Job<'_>, stdout: &mut (dyn Write + Send), watcher: &dyn Watcher
         catch_up(job, &mut engine, &mut outlets, watcher)?;
     }
     hand_over(&engine, &mut outlets, watcher)?;
+    tracing::info!(position = engine.last().0, as_of = %engine.city().as_of().to_rfc3339(), "ready");
     watcher.ready(engine.last());
 
-    let feeds = skip_what_was_read(feeds, engine.city())?;
-    let (sender, receiver) = crossbeam_channel::bounded(FEED_BLOCKS_PENDING_MAX);
-    // Not joined: it may wait for ever for a line that nobody writes.
-    std::thread::spawn(move || read_feeds(feeds, &sender));
+    for source in &mut sources {
+        source.resume(&engine.city().standing().offsets)?;
+    }
+    let sources = sources::follow(sources);
     let mut follower = Follower { watcher, report: &mut report, unknown: BTreeMap::new() };
-    follow(&mut engine, &mut outlets, &mut keeper, (&receiver, job.requests), &mut follower)?;
+    follow(&mut engine, &mut outlets, &mut keeper, (&sources, job.requests), &mut follower)?;
 
     outlets.secure(engine.last())?;
+    tracing::info!(position = engine.last().0, "nothing more is followed");
     if !watcher.interrupted() {
         if job.compact {
             engine.seal()?;
@@ -237,6 +274,23 @@ pub fn run(job: &Job<'_>, stdout: &mut (dyn Write + Send), watcher: &dyn Watcher
         drop_what_is_kept(&mut engine, &mut keeper, true, &mut report)?;
     }
     end(engine, outlets, job, report)
+}
+
+fn open_sources(job: &Job<'_>) -> Result<Vec<Box<dyn Source>>, SourceError> {
+    let mut sources: Vec<Box<dyn Source>> = Vec::new();
+    let changes = if let Changes::File(file) = job.changes { Some(file.to_owned()) } else { None };
+    let parquet = job.parquet.map(|dir| dir.join("changes.parquet"));
+    let outputs: Vec<PathBuf> = [job.store.join(REJECTIONS)].into_iter().chain(changes).chain(parquet).collect();
+    sources::check_apart(job.feeds.unwrap_or_default(), job.watch, &outputs)?;
+    if let Some(feeds) = job.feeds {
+        sources.push(Box::new(Files::open(feeds)?));
+    }
+    // What rows say they come from: behind the files, which are numbered one by one.
+    let first = job.feeds.map_or(0, <[PathBuf]>::len);
+    for (number, dir) in (first..).zip(job.watch) {
+        sources.push(Box::new(Watched::open(u32::try_from(number).unwrap_or(u32::MAX), dir)?));
+    }
+    Ok(sources)
 }
 
 /// Name of the file of changes in a store.
@@ -322,14 +376,34 @@ fn catch_up(
             records.push(record(Word::Rules(rules)));
         }
     }
-    step(engine, outlets, records)
+    step(engine, outlets, watcher, records)
 }
 
-fn step(engine: &mut Engine<Folder>, outlets: &mut Outlets<'_>, records: Vec<Record>) -> Result<(), RunError> {
-    for outcome in engine.step(records)? {
+fn step(
+    engine: &mut Engine<Folder>,
+    outlets: &mut Outlets<'_>,
+    watcher: &dyn Watcher,
+    records: Vec<Record>,
+) -> Result<(), RunError> {
+    for outcome in outcomes(engine, watcher, records)? {
         outlets.tell(engine.city(), &outcome)?;
     }
+    watcher.passed(Stage::Tell);
     Ok(())
+}
+
+/// Journals records as one group, and applies them.
+fn outcomes(
+    engine: &mut Engine<Folder>,
+    watcher: &dyn Watcher,
+    records: Vec<Record>,
+) -> Result<Vec<Outcome>, EngineError> {
+    let journalled = engine.journal(records)?;
+    watcher.passed(Stage::Journal);
+    let outcomes = engine.apply(journalled)?;
+    watcher.passed(Stage::Apply);
+    tracing::debug!(records = outcomes.len(), position = engine.city().position().0, "step");
+    Ok(outcomes)
 }
 
 /// Whoever follows, and what it noticed.
@@ -340,9 +414,25 @@ struct Follower<'a> {
     unknown: BTreeMap<Table, BTreeSet<String>>,
 }
 
+impl Follower<'_> {
+    /// Keeps what looked odd, up to a bound.
+    fn note(&mut self, notes: Vec<String>) {
+        for note in &notes {
+            tracing::warn!("{note}");
+        }
+        let room = NOTES_MAX.saturating_sub(self.report.warnings.len());
+        self.report.warnings.extend(notes.into_iter().take(room));
+    }
+
+    /// Messages so far, those refused included.
+    fn messages(&self) -> u64 {
+        self.report.messages + self.report.refused
+    }
+}
+
 /// Hands the files what has been told, and says how far that is.
 fn hand_over(engine: &Engine<Folder>, outlets: &mut Outlets<'_>, watcher: &dyn Watcher) -> Result<(), SinkError> {
-    outlets.flush()?;
+    outlets.flush(watcher.now().unwrap_or(engine.city().as_of()))?;
     watcher.told(&outlets.progress(engine.city()));
     Ok(())
 }
@@ -351,43 +441,53 @@ fn follow(
     engine: &mut Engine<Folder>,
     outlets: &mut Outlets<'_>,
     keeper: &mut Keeper,
-    (feeds, requests): (&Receiver<Result<Piece, RunError>>, Option<&Receiver<Request>>),
+    (sources, requests): (&Followed, Option<&Receiver<Request>>),
     follower: &mut Follower<'_>,
 ) -> Result<(), RunError> {
-    let (no_feeds, no_requests) = (crossbeam_channel::never(), crossbeam_channel::never());
+    let (nothing, no_requests) = (crossbeam_channel::never(), crossbeam_channel::never());
     let mut is_asked = requests.is_some();
-    let (mut feeds, mut requests) = (feeds, requests.unwrap_or(&no_requests));
+    let (mut told, mut requests) = (&sources.told, requests.unwrap_or(&no_requests));
     let mut forgetting = Forgetting::default();
     while !follower.watcher.interrupted() {
         // Who has something to forget does not wait.
         let wait_millis = if forgetting.pending.is_empty() { TIMER_MILLIS_MAX } else { 0 };
         crossbeam_channel::select! {
-            recv(feeds) -> piece => match piece {
-                Ok(piece) => {
-                    let records = records_of(piece?, engine.city().as_of(), follower)?;
-                    step(engine, outlets, records)?;
+            recv(told) -> next => match next {
+                Ok(Told { source, piece }) => {
+                    let mut piece = piece?;
+                    follower.watcher.passed(Stage::Wait);
+                    follower.note(std::mem::take(&mut piece.notes));
+                    let (behind, before) = (piece.behind, follower.messages());
+                    let records = records_of(piece, engine.city().as_of(), follower)?;
+                    let heard = Heard { messages: follower.messages() - before, behind };
+                    step(engine, outlets, follower.watcher, records)?;
+                    follower.watcher.heard(&sources.names[source], heard);
                 }
-                Err(_) if is_asked => feeds = &no_feeds,
+                Err(_) if is_asked => told = &nothing,
                 Err(_) => break,
             },
             recv(requests) -> request => if let Ok(request) = request {
+                follower.watcher.passed(Stage::Wait);
                 requests::answer(request, requests, engine, outlets, follower)?;
             } else {
                 (requests, is_asked) = (&no_requests, false);
             },
-            default(Duration::from_millis(wait_millis)) => {}
+            default(Duration::from_millis(wait_millis)) => follower.watcher.passed(Stage::Wait),
         }
         // Whatever came: who only looks does not move time.
         let due = engine.city().next_due();
         if let Some(as_of) = follower.watcher.now().filter(|&now| due.is_some_and(|due| due <= now)) {
-            step(engine, outlets, vec![Record { as_of, source: None, refused: Vec::new(), word: Word::Time }])?;
+            let time = Record { as_of, source: None, refused: Vec::new(), word: Word::Time };
+            step(engine, outlets, follower.watcher, vec![time])?;
         }
-        forget(engine, outlets, keeper, &mut forgetting)?;
+        forget(engine, outlets, keeper, &mut forgetting, follower.watcher)?;
         hand_over(engine, outlets, follower.watcher)?;
+        follower.watcher.passed(Stage::Tell);
         drop_what_is_kept(engine, keeper, false, follower.report)?;
         keep(engine, outlets, keeper)?;
+        follower.watcher.passed(Stage::Keep);
     }
-    while !follower.watcher.interrupted() && forget(engine, outlets, keeper, &mut forgetting)? {}
+    while !follower.watcher.interrupted() && forget(engine, outlets, keeper, &mut forgetting, follower.watcher)? {}
     for (table, columns) in std::mem::take(&mut follower.unknown) {
         let names = columns.into_iter().collect::<Vec<_>>().join(", ");
         follower.report.warnings.push(format!("{}: unknown columns are ignored: {names}", table.name()));

@@ -1,25 +1,22 @@
 //! Where changes and refused rows go.
 //!
-//! The one idea: lines are a function of the journal, so the files say themselves how far they go; only what cannot be told again,
-//! because a checkpoint holds it, is noted as told, after it has been synced.
-
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+//! The one idea: lines and files are a function of the journal, so they say themselves how far they go; each sink is told of what it
+//! has not got.
 
 use super::{Changes, Job, Progress, REJECTIONS, RunError};
 use crate::engine::{City, Engine, Outcome};
 use crate::journal::{Folder, Position};
+use crate::model::Timestamp;
 use crate::model::published::ReasonLists;
-use crate::model::schema::changes_schema;
-use crate::sinks::{self, Appended, Mark, OutputFormat, SinkError, Staged};
-
-/// Name of the file that says how far a file of changes is known to be told.
-pub(super) const MARK: &str = "told.json";
+use crate::sinks::changes::{Changed, Lines, Rolled, Sink, Stream};
+use crate::sinks::{Appended, SinkError};
 
 /// Where changes and refused rows go.
 pub(super) struct Outlets<'a> {
-    changes: ChangesOut<'a>,
-    changes_path: PathBuf,
+    /// The file of changes, which subscribers and questions read, if there is one.
+    lines: Option<Lines>,
+    /// Where else they go.
+    others: Vec<Box<dyn Sink + 'a>>,
     rejections: Appended,
     /// Lines that were in the file of rejections at the start, and lines seen since the journal's begin.
     rejected_before: u64,
@@ -27,31 +24,14 @@ pub(super) struct Outlets<'a> {
     reasons: bool,
     lists: ReasonLists,
     pub(super) told: u64,
-    mark_path: PathBuf,
 }
 
-enum ChangesOut<'a> {
-    File(Appended),
-    Stdout(&'a mut (dyn Write + Send)),
-}
-
-impl Write for ChangesOut<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::File(file) => file.write(bytes),
-            Self::Stdout(stdout) => stdout.write(bytes),
-        }
+impl<'a> Outlets<'a> {
+    fn sinks(&mut self) -> impl Iterator<Item = &mut (dyn Sink + 'a)> {
+        let lines = self.lines.iter_mut().map(|lines| lines as &mut (dyn Sink + 'a));
+        lines.chain(self.others.iter_mut().map(|sink| &mut **sink))
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::File(file) => Write::flush(file),
-            Self::Stdout(stdout) => stdout.flush(),
-        }
-    }
-}
-
-impl Outlets<'_> {
     pub(super) fn tell(&mut self, city: &City, outcome: &Outcome) -> Result<(), SinkError> {
         for line in outcome.refused.split_inclusive(|&byte| byte == b'\n') {
             self.rejected += 1;
@@ -59,89 +39,70 @@ impl Outlets<'_> {
                 self.rejections.append(line)?;
             }
         }
-        let changes = city.changes(outcome, self.reasons, &mut self.lists);
+        let position = outcome.position.0;
+        if self.sinks().all(|sink| sink.told() >= position) {
+            return Ok(());
+        }
+        let mut lists = std::mem::take(&mut self.lists);
+        let changes = city.changes(outcome, self.reasons, &mut lists);
         self.told += changes.len() as u64;
-        let batches = sinks::change_batches(&changes, &self.lists, outcome.as_of, outcome.position.0);
-        let (out, path) = (&mut self.changes, &self.changes_path);
-        sinks::write_batches(out, path, OutputFormat::Ndjson, &changes_schema(), &batches, &|| false)
+        let told = Changed { position, as_of: outcome.as_of, changes: &changes, lists: &lists };
+        let done = self.sinks().filter(|sink| sink.told() < position).try_for_each(|sink| sink.tell(&told));
+        self.lists = lists;
+        done
     }
 
-    pub(super) fn flush(&mut self) -> Result<(), SinkError> {
-        let path = &self.changes_path;
-        self.changes.flush().map_err(|cause| SinkError::Io { path: path.clone(), cause })?;
-        Appended::flush(&mut self.rejections)
+    /// Hands on what has been told; `now` is T, or the present instant if the clock is on the wall.
+    pub(super) fn flush(&mut self, now: Timestamp) -> Result<(), SinkError> {
+        self.sinks().try_for_each(|sink| sink.flush(now))?;
+        self.rejections.flush()
     }
 
     /// How far a city's run has come; the files hold it once they have been flushed.
-    pub(super) const fn progress(&self, city: &City) -> Progress {
+    pub(super) fn progress(&self, city: &City) -> Progress {
         Progress {
             position: city.position(),
             as_of: city.as_of(),
-            changes_bytes: match &self.changes {
-                ChangesOut::File(file) => file.bytes(),
-                ChangesOut::Stdout(_) => 0,
-            },
+            changes_bytes: self.lines.as_ref().map_or(0, Lines::bytes),
             changes: self.told,
             refused: self.rejected,
             rejections_bytes: self.rejections.bytes(),
+            evaluated: city.evaluated(),
         }
     }
 
     /// Makes durable what was told up to a position, and that it was.
     pub(super) fn secure(&mut self, position: Position) -> Result<(), SinkError> {
-        self.flush()?;
         self.rejections.sync(position.0)?;
-        let ChangesOut::File(file) = &mut self.changes else { return Ok(()) };
-        let mut mark = file.sync(position.0)?;
-        let path = &self.mark_path;
-        if let Some(inside) = store_of(path).and_then(|store| Some(mark.changes.strip_prefix(store).ok()?.to_owned())) {
-            mark.changes = inside;
-        }
-        let staged = Staged::write(path, |file| {
-            let written =
-                serde_json::to_writer(&mut *file, &mark).map_err(io::Error::from).and_then(|()| writeln!(file));
-            written.map_err(|cause| SinkError::Io { path: path.clone(), cause })
-        });
-        sinks::commit(vec![staged?])
+        self.sinks().try_for_each(|sink| sink.secure(position.0))
     }
 }
 
-/// The whole path of the store that a mark is in.
-fn store_of(mark_path: &Path) -> Option<PathBuf> {
-    mark_path.parent()?.canonicalize().ok()
-}
-
-/// How far a file of changes is known to be told, if it is: without it everything is told as the file itself says. In a store that
-/// was moved the file has moved with it.
-pub(super) fn read_mark(store: &Path) -> Option<Mark> {
-    let path = store.join(MARK);
-    let mark: Mark = serde_json::from_slice(&std::fs::read(&path).ok()?).ok()?;
-    Some(Mark { changes: store_of(&path)?.join(mark.changes), ..mark })
-}
-
+/// Opens what a job tells into. Gives the position up to which all of it has been told.
 pub(super) fn open_outlets<'a>(
     job: &Job<'_>,
-    stdout: &'a mut (dyn Write + Send),
+    stdout: &'a mut (dyn std::io::Write + Send),
     engine: &Engine<Folder>,
 ) -> Result<(Outlets<'a>, Position), RunError> {
     let (last, from) = (engine.last(), engine.city().position());
-    let mark_path = job.store.join(MARK);
     let (rejections, rejected_before) = Appended::open_lines(&job.store.join(REJECTIONS))?;
-    let (changes, changes_path, told) = match job.changes {
-        Changes::File(path) => {
-            let mark = read_mark(job.store);
-            let (file, told) = Appended::open_changes(path, mark.as_ref(), |told| told <= last.0)?;
-            (ChangesOut::File(file), path.to_owned(), Position(told))
-        }
-        Changes::Stdout(from) => {
-            (ChangesOut::Stdout(stdout), PathBuf::from("standard output"), from.unwrap_or(last).min(last))
-        }
-    };
-    if told > Position(0) && told < from {
-        return Err(RunError::Untold { told_in: changes_path, told, from });
+    let (mut lines, mut others): (_, Vec<Box<dyn Sink + 'a>>) = (None, Vec::new());
+    match job.changes {
+        Changes::File(path) => lines = Some(Lines::open(path, job.store, last.0)?),
+        Changes::Stdout(from) => others.push(Box::new(Stream::new(stdout, from.unwrap_or(last).min(last).0))),
+    }
+    if let Some(dir) = job.parquet {
+        others.push(Box::new(Rolled::open(dir, last.0)?));
     }
     let (reasons, lists, rejected) = (job.reasons, ReasonLists::default(), engine.city().standing().refused);
-    let outlets =
-        Outlets { changes, changes_path, rejections, rejected_before, rejected, reasons, lists, told: 0, mark_path };
-    Ok((outlets, told))
+    let mut outlets = Outlets { lines, others, rejections, rejected_before, rejected, reasons, lists, told: 0 };
+    let mut all_told = last;
+    for sink in outlets.sinks() {
+        let told = Position(sink.told());
+        if told > Position(0) && told < from {
+            return Err(RunError::Untold { told_in: sink.name().to_owned(), told, from });
+        }
+        all_told = all_told.min(told);
+    }
+    Ok((outlets, all_told))
 }

@@ -5,15 +5,18 @@
 
 use crossbeam_channel::Receiver;
 
-use super::feeds::Piece;
 use super::outlets::Outlets;
-use super::{Follower, Progress, RunError, hand_over, records_of, step};
+use super::{Follower, Heard, Progress, RunError, Stage, hand_over, outcomes, records_of, step};
 use crate::engine::{City, Engine, Offset, Record, Rules, View, Word};
 use crate::ingest::feed::Event;
 use crate::journal::{Folder, Position};
 use crate::limits::{JOURNAL_BYTES_PER_BYTE, JOURNAL_FRAME_BYTES_MAX, REQUEST_BYTES_MAX, REQUESTS_PER_GROUP_MAX};
 use crate::model::Timestamp;
 use crate::rules::RuleSet;
+use crate::sources::Piece;
+
+/// What those are called as a source who ask.
+const HTTP: &str = "http";
 
 /// What somebody asks.
 pub enum Request {
@@ -114,7 +117,9 @@ pub(super) fn answer(
                 let as_of = follower.watcher.now().unwrap_or(engine.city().as_of());
                 let word = Word::Rules(Rules::of(&rules));
                 let told = outlets.told;
-                step(engine, outlets, vec![Record { as_of, source: None, refused: Vec::new(), word }])?;
+                let record = Record { as_of, source: None, refused: Vec::new(), word };
+                step(engine, outlets, follower.watcher, vec![record])?;
+                tracing::info!(rules = %rules.path, position = engine.last().0, "other rules are in force");
                 hand_over(engine, outlets, follower.watcher)?;
                 let (city, changes) = (engine.city(), outlets.told - told);
                 reply(Receipt { position: city.position(), as_of: city.as_of(), changes, ..Receipt::default() });
@@ -135,7 +140,9 @@ fn if_new(say: Say, city: &City) -> Option<Say> {
     };
     let (position, as_of) = (city.position(), city.as_of());
     let receipt = Receipt { position, as_of, is_repeated: true, ..Receipt::default() };
-    let answer = if known == key { Ok(receipt) } else { Err(NotTaken::Reused) };
+    // Earlier versions knew a key's messages by their length alone.
+    let is_same = Offset { stamp: known.stamp.and(key.stamp), ..key.clone() } == *known;
+    let answer = if is_same { Ok(receipt) } else { Err(NotTaken::Reused) };
     (say.reply)(answer);
     None
 }
@@ -165,7 +172,8 @@ fn take(
         let Some(Say { events, key, reply, bytes }) = if_new(say, engine.city()) else { continue };
         let as_of = group.records.last().map_or(engine.city().as_of(), |record| record.as_of);
         let before = (follower.report.messages, follower.report.refused);
-        let mut records = records_of(Piece { events, offset: key.clone() }, as_of, follower)?;
+        let piece = Piece { events, offset: key.clone(), ..Piece::default() };
+        let mut records = records_of(piece, as_of, follower)?;
         if records.is_empty() && key.is_some() {
             records.push(Record { as_of, source: key.clone(), refused: Vec::new(), word: Word::Time });
         }
@@ -201,7 +209,7 @@ fn commit(
     outlets: &mut Outlets<'_>,
     follower: &Follower<'_>,
 ) -> Result<(), RunError> {
-    let mut outcomes = engine.step(group.records)?.into_iter();
+    let mut outcomes = outcomes(engine, follower.watcher, group.records)?.into_iter();
     let mut done = Vec::with_capacity(group.taken.len());
     for Taken { reply, mut receipt, records } in group.taken {
         let told = outlets.told;
@@ -216,7 +224,10 @@ fn commit(
         done.push((reply, receipt));
     }
     hand_over(engine, outlets, follower.watcher)?;
+    follower.watcher.passed(Stage::Tell);
     for (reply, receipt) in done {
+        let refused = memchr::memchr_iter(b'\n', &receipt.refused).count() as u64;
+        follower.watcher.heard(HTTP, Heard { messages: receipt.taken + refused, behind: 0 });
         reply(Ok(receipt));
     }
     Ok(())

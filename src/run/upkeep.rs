@@ -1,7 +1,7 @@
 //! What a store does for itself: it forgets what is past its retention, makes checkpoints, and drops the journal behind them.
 
 use super::outlets::Outlets;
-use super::{Report, RunError, step};
+use super::{Report, RunError, Watcher, step};
 use crate::checkpoint::Keeper;
 use crate::engine::{Engine, Record, Word};
 use crate::ingest::feed::Batch;
@@ -26,6 +26,7 @@ pub(super) fn forget(
     outlets: &mut Outlets<'_>,
     keeper: &mut Keeper,
     forgetting: &mut Forgetting,
+    watcher: &dyn Watcher,
 ) -> Result<bool, RunError> {
     let day = engine.city().day();
     if day != forgetting.day {
@@ -40,7 +41,7 @@ pub(super) fn forget(
     let deletes = pending.drain(pending.len().saturating_sub(FORGET_ROWS_MAX)..).rev().collect();
     let word = Word::Facts(Box::new(Batch { deletes, ..Batch::default() }));
     let as_of = engine.city().as_of();
-    step(engine, outlets, vec![Record { as_of, source: None, refused: Vec::new(), word }])?;
+    step(engine, outlets, watcher, vec![Record { as_of, source: None, refused: Vec::new(), word }])?;
     if forgetting.pending.is_empty() {
         engine.seal()?;
         keeper.want();
@@ -53,6 +54,7 @@ pub(super) fn keep(engine: &Engine<Folder>, outlets: &mut Outlets<'_>, keeper: &
     let sealed = engine.sealed();
     if keeper.is_due(&sealed) {
         outlets.secure(engine.last())?;
+        tracing::info!(position = engine.last().0, "a checkpoint is begun");
         keeper.begin(&sealed);
     }
     Ok(())
@@ -68,11 +70,16 @@ pub(super) fn drop_what_is_kept(
     match keeper.finished(wait) {
         Ok(Some(checkpoint)) => {
             report.checkpoints += 1;
+            tracing::info!(position = checkpoint.position().0, "a checkpoint has been made");
             engine.drop_until(checkpoint.position())?;
             checkpoint.remove_older()?;
         }
         Ok(None) => {}
-        Err(error) => report.warnings.push(format!("a checkpoint could not be made: {error}")),
+        Err(error) => {
+            let why = format!("a checkpoint could not be made: {error}");
+            tracing::warn!("{why}");
+            report.warnings.push(why);
+        }
     }
     Ok(())
 }

@@ -1,6 +1,8 @@
-//! Refusals, each as a line of JSON with its status.
+//! Refusals, each as a line of JSON with its status; and which kind of answer is liked best.
 
-use axum::extract::rejection::{BytesRejection, FailedToBufferBody, QueryRejection};
+use std::cmp::Ordering;
+
+use axum::extract::rejection::{BytesRejection, FailedToBufferBody, PathRejection, QueryRejection};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
@@ -67,20 +69,77 @@ impl From<BytesRejection> for Refusal {
     }
 }
 
+impl From<PathRejection> for Refusal {
+    fn from(refused: PathRejection) -> Self {
+        Self::bad(refused.body_text())
+    }
+}
+
 impl From<QueryRejection> for Refusal {
     fn from(refused: QueryRejection) -> Self {
         Self::bad(refused.body_text())
     }
 }
 
-/// Whether a kind of answer is among those that `Accept` names.
-pub(super) fn accepts(headers: &HeaderMap, kind: &str) -> bool {
+/// Which of several kinds of answer `Accept` likes best, by its place: of those that it likes as well the one that it names itself,
+/// and the first. None if it likes none of them; the first if it is not there.
+pub(super) fn preferred(headers: &HeaderMap, kinds: &[&str]) -> Option<usize> {
     let accept = headers.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
-    let mut kinds = accept.flat_map(|accept| accept.split(','));
-    kinds.any(|named| named.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(kind))
+    let ranges: Vec<(&str, f32)> = accept.flat_map(|accept| accept.split(',')).filter_map(range).collect();
+    if ranges.is_empty() {
+        return Some(0);
+    }
+    let liking = |kind: &str| {
+        let all_of = format!("{}/*", kind.split('/').next().unwrap_or_default());
+        // What is named more exactly counts, whatever else includes it.
+        let as_named = |name: &str| ranges.iter().find(|(range, _)| range.eq_ignore_ascii_case(name)).map(|(_, q)| *q);
+        let exactly = as_named(kind);
+        let liked = exactly.or_else(|| as_named(&all_of)).or_else(|| as_named("*/*")).unwrap_or(0.0);
+        (liked, exactly.is_some())
+    };
+    let liked = kinds.iter().map(|kind| liking(kind)).enumerate().filter(|(_, (liked, _))| *liked > 0.0);
+    liked.rev().max_by(|(_, one), (_, other)| one.partial_cmp(other).unwrap_or(Ordering::Equal)).map(|(place, _)| place)
+}
+
+/// What a part of `Accept` names, and how much that is liked.
+fn range(part: &str) -> Option<(&str, f32)> {
+    let mut pieces = part.split(';').map(str::trim);
+    let range = pieces.next().filter(|range| !range.is_empty())?;
+    let q = pieces.find_map(|piece| piece.strip_prefix("q=").or_else(|| piece.strip_prefix("Q=")));
+    Some((range, q.map_or(1.0, |q| q.parse().unwrap_or(0.0))))
 }
 
 /// A JSON answer.
 pub(super) fn json(value: &Value) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], format!("{value}\n")).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_liked_best_is_answered() {
+        let kinds = ["application/json", "text/plain", "text/csv"];
+        for (accept, expected) in [
+            ("", Some(0)),
+            ("*/*", Some(0)),
+            ("text/plain", Some(1)),
+            ("Text/Plain; charset=utf-8", Some(1)),
+            ("application/json, text/plain, */*", Some(0)),
+            ("text/csv, */*", Some(2)),
+            ("text/*", Some(1)),
+            ("text/*;q=0.5, text/csv", Some(2)),
+            ("text/plain;q=0.5, text/csv;q=0.4, */*;q=0.1", Some(1)),
+            ("application/json;q=0, */*", Some(1)),
+            ("application/json;q=0", None),
+            ("image/png", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            if !accept.is_empty() {
+                headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+            }
+            assert_eq!(preferred(&headers, &kinds), expected, "{accept}");
+        }
+    }
 }

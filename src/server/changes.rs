@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::Shared;
-use super::answer::{Refusal, accepts};
+use super::answer::{Refusal, preferred};
 use super::form::{self, Carrier, Form, Wanted};
 use crate::engine::View;
 use crate::evaluate;
@@ -61,22 +61,20 @@ impl Asked {
         let region = self.district.map(|code| {
             Region::new(code).ok_or_else(|| Refusal::bad(format!("{code} is no division; one has 6 or 9 digits")))
         });
-        let carrier = if accepts(headers, "application/vnd.apache.arrow.stream") {
-            if is_debezium {
+        let carrier = match preferred(headers, &Carrier::NAMES) {
+            Some(Carrier::ARROW) if is_debezium => {
                 return Err(Refusal::bad("Debezium's envelope is JSON: accept events or lines"));
             }
-            Carrier::arrow().map_err(|error| of_file(&error))?
-        } else if accepts(headers, "application/x-ndjson") {
-            Carrier::Lines
-        } else {
-            Carrier::Events
+            Some(Carrier::ARROW) => Carrier::arrow().map_err(|error| of_file(&error))?,
+            Some(Carrier::LINES) => Carrier::Lines,
+            _ => Carrier::Events,
         };
         let wanted = Wanted { colour: self.colour.clone(), region: region.transpose()? };
         Ok(Form { carrier, is_debezium, wanted, last: None })
     }
 }
 
-/// `GET /v1/changes`: server-sent events, or lines or an Arrow stream for who accepts those.
+/// `GET /v1/changes`: server-sent events, or lines or an Arrow stream for who prefers those.
 pub(super) async fn follow(
     State(shared): State<Arc<Shared>>,
     asked: Result<Query<Asked>, QueryRejection>,
@@ -233,6 +231,7 @@ pub(super) async fn rejections(
     State(shared): State<Arc<Shared>>,
     skipped: Result<Query<Skipped>, QueryRejection>,
 ) -> Result<Response, Refusal> {
+    shared.link.is_ready()?;
     let Query(skipped) = skipped?;
     let path = shared.rejections.clone();
     let (send, receive) = mpsc::channel(PARTS_PENDING_MAX);

@@ -4,6 +4,7 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -26,7 +27,11 @@ const FORMS: [(&str, OutputFormat); 4] = [
 ];
 
 /// `GET /v1/codes/{person}`.
-pub(super) async fn person(State(shared): State<Arc<Shared>>, Path(person): Path<String>) -> Result<Response, Refusal> {
+pub(super) async fn person(
+    State(shared): State<Arc<Shared>>,
+    person: Result<Path<String>, PathRejection>,
+) -> Result<Response, Refusal> {
+    let Path(person) = person?;
     let seen = shared.link.view().await?;
     let found = code_of(&seen.view, &person).ok_or_else(|| Refusal::not_found("nobody of that name has a code"))?;
     Ok(answer::json(&found))
@@ -48,18 +53,10 @@ fn code_of(view: &View, token: &str) -> Option<serde_json::Value> {
 
 /// `GET /v1/codes`: everybody, with the position in a header.
 pub(super) async fn everybody(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Result<Response, Refusal> {
-    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("*/*");
-    let mut kinds = accept.split(',').map(|kind| kind.split(';').next().unwrap_or_default().trim());
-    let form = kinds.find_map(|kind| {
-        if kind == "*/*" || kind == "application/*" {
-            return Some(FORMS[0]);
-        }
-        FORMS.into_iter().find(|(name, _)| *name == kind)
-    });
-    let (kind, format) = form.ok_or_else(|| {
-        let names = FORMS.map(|(name, _)| name).join(", ");
-        Refusal::new(StatusCode::NOT_ACCEPTABLE, format!("codes come as {names}"))
-    })?;
+    let kinds = FORMS.map(|(kind, _)| kind);
+    let (kind, format) = answer::preferred(&headers, &kinds)
+        .map(|place| FORMS[place])
+        .ok_or_else(|| Refusal::new(StatusCode::NOT_ACCEPTABLE, format!("codes come as {}", kinds.join(", "))))?;
     let seen = shared.link.view().await?;
     let view = &seen.view;
     let position = [("sanma-position", view.position().0.to_string()), ("sanma-as-of", view.as_of().to_rfc3339())];

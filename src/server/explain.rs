@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -33,11 +33,11 @@ pub(super) struct Asked {
 pub(super) async fn explain(
     State(shared): State<Arc<Shared>>,
     Extension(role): Extension<Role>,
-    Path(person): Path<String>,
+    person: Result<Path<String>, PathRejection>,
     asked: Result<Query<Asked>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let Query(asked) = asked?;
+    let (Path(person), Query(asked)) = (person?, asked?);
     let audience = match asked.audience.as_deref() {
         None | Some("person") => Audience::Person,
         Some("official") if role == Role::App => {
@@ -58,7 +58,7 @@ pub(super) async fn explain(
     let page = tokio::task::spawn_blocking(move || page(&seen.view, &person, audience)).await;
     let failed = |why: String| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, why);
     let page = page.map_err(|why| failed(why.to_string()))?.ok_or_else(none)?;
-    if answer::accepts(&headers, "text/plain") {
+    if answer::preferred(&headers, &["application/json", "text/plain"]) == Some(1) {
         return Ok((head, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], page.text(language)).into_response());
     }
     let page = serde_json::to_value(&page).map_err(|why| failed(why.to_string()))?;

@@ -31,6 +31,14 @@ pub(super) enum Carrier {
 }
 
 impl Carrier {
+    /// What they are called.
+    pub(super) const NAMES: [&str; 3] =
+        ["text/event-stream", "application/x-ndjson", "application/vnd.apache.arrow.stream"];
+    /// Place of lines among them.
+    pub(super) const LINES: usize = 1;
+    /// Place of an Arrow stream among them.
+    pub(super) const ARROW: usize = 2;
+
     /// A stream of the schema of `changes`.
     ///
     /// # Errors
@@ -43,9 +51,9 @@ impl Carrier {
     /// What it is called.
     pub(super) const fn name(&self) -> &'static str {
         match self {
-            Self::Events => "text/event-stream",
-            Self::Lines => "application/x-ndjson",
-            Self::Arrow(_) => "application/vnd.apache.arrow.stream",
+            Self::Events => Self::NAMES[0],
+            Self::Lines => Self::NAMES[Self::LINES],
+            Self::Arrow(_) => Self::NAMES[Self::ARROW],
         }
     }
 }

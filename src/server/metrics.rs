@@ -1,4 +1,4 @@
-//! What a run looks like from outside: numbers for Prometheus, and whether it is ready.
+//! What a run looks like from outside: numbers for Prometheus, whether it is ready, and what can be asked.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -6,19 +6,30 @@ use std::sync::atomic::Ordering;
 
 use axum::extract::State;
 use axum::http::header;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
 
 use super::Shared;
 use super::answer::Refusal;
 use crate::evaluate::Codes;
 use crate::limits::SUBSCRIBERS_MAX;
+use crate::link::Meters;
 use crate::model::{ClosedEnum as _, Table};
-use crate::run::Seen;
+use crate::run::{Heard, Seen, Stage};
 
 /// `GET /readyz`.
 pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> Result<&'static str, Refusal> {
     shared.link.is_ready()?;
     Ok("ready\n")
+}
+
+/// A value of a label.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+}
+
+/// `GET /v1/openapi.json`: what can be asked, and what is answered.
+pub(super) async fn description() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], include_str!("openapi.json"))
 }
 
 /// `GET /metrics`: Prometheus' text format.
@@ -40,6 +51,24 @@ pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Respons
     tell("sanma_as_of_seconds", "gauge", "T, in seconds since 1970.", &one(seconds));
     tell("sanma_changes_total", "counter", "Changes told since the start.", &one(progress.changes));
     tell("sanma_refused_total", "counter", "Rows and messages refused since the store began.", &one(progress.refused));
+    let Meters { sources, stages } = shared.link.meters();
+    let of_sources = |value: fn(&Heard) -> u64| {
+        let sources = sources.iter();
+        sources.map(|(name, heard)| (format!("{{source={}}}", quoted(name)), value(heard))).collect::<Vec<_>>()
+    };
+    let (heard, behind) = (of_sources(|heard| heard.messages), of_sources(|heard| heard.behind));
+    tell("sanma_messages_total", "counter", "Messages by source since the start, those refused included.", &heard);
+    let help = "Bytes of a source that are known to be there and have not been read.";
+    tell("sanma_source_behind_bytes", "gauge", help, &behind);
+    let stages = Stage::ALL.iter().zip(stages);
+    let stages: Vec<_> = stages
+        .map(|(stage, time)| {
+            (format!("{{stage=\"{}\"}}", stage.name()), u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
+        })
+        .collect();
+    tell("sanma_writer_microseconds_total", "counter", "Time of the writer by stage since the start.", &stages);
+    let help = "People whose code was worked out since the start, each time it was.";
+    tell("sanma_evaluated_total", "counter", help, &one(progress.evaluated));
     let waiting = shared.link.waiting() as u64;
     tell("sanma_requests_waiting", "gauge", "Requests that wait for the writer.", &one(waiting));
     let following = SUBSCRIBERS_MAX.saturating_sub(shared.subscribers.available_permits()) as u64;

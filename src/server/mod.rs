@@ -25,7 +25,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -34,6 +34,7 @@ use axum::{Router, middleware};
 use rayon::ThreadPool;
 use tokio::runtime::Runtime;
 use tokio::sync::{Mutex, Semaphore, oneshot, watch};
+use tokio::time::Instant;
 
 use crate::access::{self, Access, ListenError, Listening, Role};
 use crate::limits::{REQUEST_BYTES_MAX, SUBSCRIBERS_MAX};
@@ -140,7 +141,7 @@ impl Server {
 }
 
 /// Refuses what a page in somebody's browser asks: it comes from this machine, and not from who works there.
-async fn refuse_pages(request: axum::extract::Request, next: Next) -> Response {
+async fn refuse_pages(request: Request, next: Next) -> Response {
     let headers = request.headers();
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     if headers.contains_key(header::ORIGIN) || !is_own(host) {
@@ -157,14 +158,20 @@ fn is_own(host: &str) -> bool {
     name == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
+/// Counts an answer, and tells of it in the log: by the kind of path that was asked for, as a path may name a person.
+async fn note(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let path = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
+    let method = request.method().clone();
+    let begun = Instant::now();
+    let response = next.run(request).await;
+    let status = response.status().as_u16();
+    shared.answers[usize::from(status / 100).min(5)].fetch_add(1, Ordering::Relaxed);
+    let millis = begun.elapsed().as_secs_f64() * 1e3;
+    tracing::debug!(%method, path, status, millis, "answered");
+    response
+}
+
 fn router(shared: Arc<Shared>, access: &Arc<Access>) -> Router {
-    let count = |shared: Arc<Shared>| {
-        middleware::map_response(move |response: Response| {
-            let class = usize::from(response.status().as_u16() / 100).min(5);
-            shared.answers[class].fetch_add(1, Ordering::Relaxed);
-            async move { response }
-        })
-    };
     let is_open = access.is_open();
     // Whom a path is for, besides operators.
     let of = |roles: &'static [Role], methods: MethodRouter<Arc<Shared>>| {
@@ -172,6 +179,7 @@ fn router(shared: Arc<Shared>, access: &Arc<Access>) -> Router {
     };
     let (sender, reader, follower) = (&[Role::Feed], &[Role::App, Role::Official], &[Role::App]);
     let all = &[Role::App, Role::Feed, Role::Official];
+    let anybody = &[Role::Analyst, Role::App, Role::Feed, Role::Official];
     let router = Router::new()
         .route("/v1/messages", of(sender, post(facts::messages)))
         .route("/v1/facts/{table}", of(sender, post(facts::rows)))
@@ -182,6 +190,7 @@ fn router(shared: Arc<Shared>, access: &Arc<Access>) -> Router {
         .route("/v1/explain/{person}", of(reader, get(explain::explain)))
         .route("/v1/changes", of(follower, get(changes::follow)))
         .route("/v1/rejections", of(sender, get(changes::rejections)))
+        .route("/v1/openapi.json", of(anybody, get(metrics::description)))
         .route("/metrics", of(&[], get(metrics::metrics)))
         .route("/healthz", get(|| async { "alive\n" }))
         .route("/readyz", get(metrics::ready))
@@ -190,7 +199,7 @@ fn router(shared: Arc<Shared>, access: &Arc<Access>) -> Router {
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX));
     // A page in a browser does not know a token.
     let router = if is_open { router.layer(middleware::from_fn(refuse_pages)) } else { router };
-    router.layer(count(Arc::clone(&shared))).with_state(shared)
+    router.layer(middleware::from_fn_with_state(Arc::clone(&shared), note)).with_state(shared)
 }
 
 #[cfg(test)]

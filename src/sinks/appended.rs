@@ -57,16 +57,12 @@ impl Appended {
     }
 
     /// Opens a file of changes, which is made if it is not there, and cuts the changes of its last position, of which some may be
-    /// missing; but nothing before a mark. Gives the position up to which it is whole then, 0 if it is empty. `is_known` says
-    /// whether there is such a position.
+    /// missing; but nothing before a mark. Gives the position up to which it is whole then, 0 if it is empty. `known` is the last
+    /// position that there is.
     ///
     /// # Errors
     /// What the system says; a line that is no change; a file that tells of a position that is not known, which is left alone.
-    pub fn open_changes(
-        path: &Path,
-        mark: Option<&Mark>,
-        is_known: impl Fn(u64) -> bool,
-    ) -> Result<(Self, u64), SinkError> {
+    pub fn open_changes(path: &Path, mark: Option<&Mark>, known: u64) -> Result<(Self, u64), SinkError> {
         let fail = |cause| SinkError::Io { path: path.to_owned(), cause };
         let (file, whole) = Self::open(path)?;
         let full_path = path.canonicalize().map_err(fail)?;
@@ -80,9 +76,8 @@ impl Appended {
                 (start, position_at(&file, start, whole).map_err(fail)?)
             }
         };
-        if !is_known(last) {
-            let why = format!("it tells of position {last}, which the store does not have: it is another store's");
-            return Err(fail(io::Error::new(io::ErrorKind::InvalidData, why)));
+        if last > known {
+            return Err(foreign(path, last));
         }
         if start == whole {
             return Ok((Self::cut(file, path, whole)?, last));
@@ -154,6 +149,12 @@ impl Write for Appended {
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
+}
+
+/// The error of something that tells of a position which the store does not have.
+pub(super) fn foreign(path: &Path, position: u64) -> SinkError {
+    let why = format!("it tells of position {position}, which the store does not have: it is another store's");
+    SinkError::Io { path: path.to_owned(), cause: io::Error::new(io::ErrorKind::InvalidData, why) }
 }
 
 /// Where in a file of changes those after a position begin. `lines` are the bytes to look at: whole lines.
@@ -241,7 +242,7 @@ mod tests {
         let text: String = lines.iter().map(|(_, line)| &**line).collect();
         for cut in (0..=text.len()).step_by(7).chain([text.len()]) {
             std::fs::write(&path, &text[..cut]).expect("room");
-            let (mut file, told) = Appended::open_changes(&path, None, |at| at < 10).expect("changes");
+            let (mut file, told) = Appended::open_changes(&path, None, 9).expect("changes");
             Appended::flush(&mut file).expect("nothing");
             let whole = text[..cut].rfind('\n').map_or(0, |end| end + 1);
             let last = lines.iter().scan(0, |end, (at, line)| {
@@ -256,19 +257,9 @@ mod tests {
             assert_eq!(count, kept.matches('\n').count() as u64);
         }
         std::fs::write(&path, "something else\n").expect("room");
-        assert!(
-            Appended::open_changes(&path, None, |at| at < 10)
-                .expect_err("no change")
-                .to_string()
-                .contains("is no change")
-        );
+        assert!(Appended::open_changes(&path, None, 9).expect_err("no change").to_string().contains("is no change"));
         std::fs::write(&path, "{\"position\": 10}\n").expect("room");
-        assert!(
-            Appended::open_changes(&path, None, |at| at < 10)
-                .expect_err("foreign")
-                .to_string()
-                .contains("another store")
-        );
+        assert!(Appended::open_changes(&path, None, 9).expect_err("foreign").to_string().contains("another store"));
         assert_eq!(std::fs::read_to_string(&path).expect("text"), "{\"position\": 10}\n");
         std::fs::write(&path, "a\nb\nc").expect("room");
         assert_eq!(Appended::open_lines(&path).expect("lines").1, 2);

@@ -91,7 +91,7 @@ pub fn write_batches<W: Write + Send>(
 }
 
 /// The batch with its dictionaries written out.
-fn unpacked(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+pub(super) fn unpacked(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
     let columns = schema.fields().iter().zip(batch.columns());
     let columns = columns.map(|(field, column)| cast(column, field.data_type())).collect::<Result<_, _>>()?;
     RecordBatch::try_new(Arc::clone(schema), columns)
@@ -99,7 +99,7 @@ fn unpacked(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Arro
 
 /// How outputs are encoded: no two persons are alike, so a dictionary of them would be tried in vain; the least and greatest
 /// of persons and instants let a reader pass over row groups, those of lists help nobody.
-fn properties(schema: &SchemaRef) -> Result<WriterProperties, ParquetError> {
+pub(super) fn properties(schema: &SchemaRef) -> Result<WriterProperties, ParquetError> {
     let mut builder = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
         .set_statistics_enabled(EnabledStatistics::Chunk)

@@ -8,6 +8,7 @@
 
 mod appended;
 mod batches;
+pub mod changes;
 mod destination;
 mod format;
 mod parquet;

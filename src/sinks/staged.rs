@@ -5,6 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use parquet::errors::ParquetError;
+use serde::Serialize;
 use tempfile::NamedTempFile;
 
 /// Why an output cannot be written.
@@ -71,24 +72,45 @@ impl Staged {
             return Err(failed(std::io::ErrorKind::IsADirectory.into()));
         }
         let dir = target.parent().unwrap_or(Path::new("."));
-        let name = target.file_name().unwrap_or_default().to_string_lossy();
-        let mut builder = tempfile::Builder::new();
-        let prefix = format!(".{name}.");
-        builder.prefix(&prefix).suffix(".tmp");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            // As any file that the operator's programs make: their umask decides.
-            builder.permissions(fs::Permissions::from_mode(0o666));
-        }
-        let mut file = builder.tempfile_in(dir).map_err(failed)?;
+        let mut file = temporary(dir, &target.file_name().unwrap_or_default().to_string_lossy())?;
         let mut buffered = BufWriter::with_capacity(1 << 20, file.as_file_mut());
         write(&mut buffered)?;
         buffered.flush().map_err(failed)?;
         drop(buffered);
-        file.as_file().sync_all().map_err(failed)?;
-        Ok(Self { file, target: target.to_owned() })
+        Self::of(file, target.to_owned())
     }
+
+    /// Writes a line of JSON and syncs it.
+    ///
+    /// # Errors
+    /// The system's refusal; nothing is left behind.
+    pub fn json(target: &Path, value: &impl Serialize) -> Result<Self, SinkError> {
+        Self::write(target, |file| {
+            let written = serde_json::to_writer(&mut *file, value).map_err(std::io::Error::from);
+            let written = written.and_then(|()| writeln!(file));
+            written.map_err(|cause| SinkError::Io { path: target.to_owned(), cause })
+        })
+    }
+
+    /// An output that has been written under a temporary name; syncs it.
+    pub(super) fn of(file: NamedTempFile, target: PathBuf) -> Result<Self, SinkError> {
+        file.as_file().sync_all().map_err(|cause| SinkError::Io { path: target.clone(), cause })?;
+        Ok(Self { file, target })
+    }
+}
+
+/// A file under a temporary name that begins with `.` and the name.
+pub(super) fn temporary(dir: &Path, name: &str) -> Result<NamedTempFile, SinkError> {
+    let prefix = format!(".{name}.");
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(&prefix).suffix(".tmp");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        // As any file that the operator's programs make: their umask decides.
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(dir).map_err(|cause| SinkError::Io { path: dir.join(name), cause })
 }
 
 /// Gives all outputs their final names, in order, and syncs their directories.

@@ -6,8 +6,10 @@
 use std::collections::BTreeSet;
 use std::mem::take;
 
+use super::file::Run;
 use super::message::Wrong;
-use super::{Batch, Source};
+use super::{Batch, SourceName};
+use crate::ingest::batches::take_rows;
 use crate::ingest::cells::{Chunk, Interners};
 use crate::ingest::columnar::take_stream;
 use crate::ingest::error::IngestError;
@@ -15,11 +17,9 @@ use crate::ingest::ipc::Bounds;
 use crate::ingest::layout::{Format, SourceFile};
 use crate::ingest::objects::{Objects, take_objects};
 use crate::ingest::rows::Decode;
-use crate::ingest::{malformed, name_all};
+use crate::ingest::text::part_of;
+use crate::ingest::{Part, malformed, name_all};
 use crate::limits::{STREAM_BYTES_MAX, STREAM_ROWS_MAX, STREAM_TEXT_BYTES_MAX};
-use crate::model::facts::{
-    Cases, Checkins, Contacts, Declarations, Findings, Quarantines, Reviews, RiskAreas, Stays, Tests, Whitelist,
-};
 use crate::model::{Rejection, Table};
 
 /// The place of a message among those of a batch.
@@ -36,31 +36,19 @@ struct Sent<'a> {
 
 /// The messages since the last tick.
 pub(super) struct Gather<'s, 'a> {
-    source: Source<'s>,
+    source: SourceName<'s>,
     tables: [Sent<'a>; Table::ALL.len()],
     rejections: Vec<Rejection>,
     messages: Order,
 }
 
-type Settle = fn(&Sent<'_>, Source<'_>, &Interners, &mut Batch);
+type Settle = fn(&Sent<'_>, SourceName<'_>, &Interners, &mut Batch);
 
 /// By table.
-const SETTLE: [Settle; Table::ALL.len()] = [
-    settle::<Declarations>,
-    settle::<Checkins>,
-    settle::<Cases>,
-    settle::<Quarantines>,
-    settle::<Contacts>,
-    settle::<Stays>,
-    settle::<RiskAreas>,
-    settle::<Tests>,
-    settle::<Whitelist>,
-    settle::<Findings>,
-    settle::<Reviews>,
-];
+const SETTLE: [Settle; Table::ALL.len()] = by_table!(settle);
 
 impl<'s, 'a> Gather<'s, 'a> {
-    pub(super) fn new(source: Source<'s>) -> Self {
+    pub(super) fn new(source: SourceName<'s>) -> Self {
         Self { source, tables: <[Sent<'a>; Table::ALL.len()]>::default(), rejections: Vec::new(), messages: 0 }
     }
 
@@ -116,7 +104,7 @@ impl<'s, 'a> Gather<'s, 'a> {
 }
 
 /// Adds what was sent of one table to a batch.
-fn settle<C: Decode>(sent: &Sent<'_>, source: Source<'_>, interners: &Interners, batch: &mut Batch) {
+fn settle<C: Decode>(sent: &Sent<'_>, source: SourceName<'_>, interners: &Interners, batch: &mut Batch) {
     let mut unknown = BTreeSet::new();
     let (mut part, kept) = take_objects::<C>(&sent.upserts, (source.number, source.name), interners, &mut unknown);
     if !unknown.is_empty() {
@@ -131,24 +119,12 @@ fn settle<C: Decode>(sent: &Sent<'_>, source: Source<'_>, interners: &Interners,
 }
 
 /// By table.
-const SETTLE_STREAM: [SettleStream; Table::ALL.len()] = [
-    settle_stream::<Declarations>,
-    settle_stream::<Checkins>,
-    settle_stream::<Cases>,
-    settle_stream::<Quarantines>,
-    settle_stream::<Contacts>,
-    settle_stream::<Stays>,
-    settle_stream::<RiskAreas>,
-    settle_stream::<Tests>,
-    settle_stream::<Whitelist>,
-    settle_stream::<Findings>,
-    settle_stream::<Reviews>,
-];
+const SETTLE_STREAM: [SettleStream; Table::ALL.len()] = by_table!(settle_stream);
 
 type SettleStream = fn(&SourceFile, u32, &[u8], &Interners, &mut Batch) -> Result<(), IngestError>;
 
 /// The batch of a stream of record batches of one table.
-pub(super) fn of_stream(source: Source<'_>, table: Table, bytes: &[u8]) -> Result<Batch, IngestError> {
+pub(super) fn of_stream(source: SourceName<'_>, table: Table, bytes: &[u8]) -> Result<Batch, IngestError> {
     let name = source.name.to_owned();
     let file = SourceFile { table, path: "the body".into(), name, format: Format::Arrow };
     let (mut batch, interners) = (Batch::default(), Interners::default());
@@ -166,23 +142,50 @@ fn settle_stream<C: Decode>(
 ) -> Result<(), IngestError> {
     let bounds = Bounds { buffer: STREAM_BYTES_MAX, buffers: STREAM_BYTES_MAX, rows: STREAM_ROWS_MAX };
     let bounds = (bounds, STREAM_TEXT_BYTES_MAX);
-    let (mut part, extra) = take_stream::<C>(file, source, bytes, bounds, interners)?;
-    if !extra.is_empty() {
-        batch.unknown.insert(C::TABLE, extra.into_iter().collect());
-    }
+    let (part, extra) = take_stream::<C>(file, source, bytes, bounds, interners)?;
+    put(part, extra.into_iter().collect(), batch);
+    Ok(())
+}
+
+/// Makes a batch of rows of one table, none of which is deleted.
+fn put<C: Decode>(mut part: Part<C>, unknown: BTreeSet<String>, batch: &mut Batch) {
     batch.messages = part.rows.len() + part.rejections.len();
     let orders: Vec<Order> = (0..).take(part.rows.len()).collect();
     last_words(&mut part.rows, &orders, &[]);
     *C::of_mut(&mut batch.upserts) = part.rows;
     batch.rejections = part.rejections;
-    Ok(())
+    if !unknown.is_empty() {
+        batch.unknown.insert(C::TABLE, unknown);
+    }
+}
+
+/// By table.
+const SETTLE_RUN: [SettleRun; Table::ALL.len()] = by_table!(settle_run);
+
+type SettleRun = fn(&SourceFile, u32, Run<'_>, &Interners, &mut Batch);
+
+/// The batch of a run of a file's rows.
+pub(super) fn of_run(file: &SourceFile, source: u32, run: Run<'_>) -> Batch {
+    let (mut batch, interners) = (Batch::default(), Interners::default());
+    SETTLE_RUN[file.table as usize](file, source, run, &interners, &mut batch);
+    (batch.persons, batch.places, batch.labels) = name_all(interners, &mut batch.upserts);
+    batch.rejections.sort_unstable_by_key(|rejection| rejection.offset);
+    batch
+}
+
+fn settle_run<C: Decode>(file: &SourceFile, source: u32, run: Run<'_>, interners: &Interners, batch: &mut Batch) {
+    let (part, unknown) = match run {
+        Run::Columnar(rows, first) => (take_rows::<C>(file, source, rows, first, interners), BTreeSet::new()),
+        Run::Text(shape, records) => part_of::<C>(file, source, shape, records, interners),
+    };
+    put(part, unknown, batch);
 }
 
 /// The id of each delete that has one, with its place.
 fn ids_to_delete(
     table: Table,
     sent: &Sent<'_>,
-    source: Source<'_>,
+    source: SourceName<'_>,
     interners: &Interners,
     rejections: &mut Vec<Rejection>,
 ) -> Vec<(u64, Order)> {

@@ -13,23 +13,28 @@
 mod batch;
 mod blocks;
 mod codec;
+mod file;
 mod gather;
 mod message;
 
 pub use batch::Batch;
 pub use blocks::{Block, Blocks};
 pub use codec::BatchError;
+pub use file::TableFile;
+
+use std::io::{self, Read};
+use std::path::Path;
 
 use gather::Gather;
 use message::{Message, parse};
 
-use super::IngestError;
+use super::{Compression, IngestError, malformed, split};
 use crate::limits::FEED_MESSAGE_BYTES_MAX;
 use crate::model::{Table, Timestamp};
 
 /// Where messages come from.
 #[derive(Clone, Copy, Debug)]
-pub struct Source<'a> {
+pub struct SourceName<'a> {
     /// Its number: [`crate::model::Origin::source`] of what comes from it.
     pub number: u32,
     /// Its name, under which rejections speak of it.
@@ -53,7 +58,7 @@ pub enum Event {
 /// # Panics
 /// If a run has 2^32 messages.
 #[must_use]
-pub fn decode<'a>(source: Source<'_>, messages: impl IntoIterator<Item = (u64, &'a [u8])>) -> Vec<Event> {
+pub fn decode<'a>(source: SourceName<'_>, messages: impl IntoIterator<Item = (u64, &'a [u8])>) -> Vec<Event> {
     let mut events = Vec::new();
     let mut gather = Gather::new(source);
     for (offset, bytes) in messages {
@@ -85,7 +90,7 @@ pub fn decode<'a>(source: Source<'_>, messages: impl IntoIterator<Item = (u64, &
 /// If there are 2^32 rows.
 #[must_use]
 pub fn decode_rows<'a>(
-    source: Source<'_>,
+    source: SourceName<'_>,
     table: Table,
     rows: impl IntoIterator<Item = (u64, &'a [u8])>,
 ) -> Option<Box<Batch>> {
@@ -107,8 +112,29 @@ pub fn decode_rows<'a>(
 /// # Errors
 /// [`IngestError`], for the stream as a whole: bytes that are none, columns that are missing or of another type, more than the limits
 /// say. A row that is wrong is refused, as one in a file.
-pub fn decode_stream(source: Source<'_>, table: Table, bytes: &[u8]) -> Result<Box<Batch>, IngestError> {
+pub fn decode_stream(source: SourceName<'_>, table: Table, bytes: &[u8]) -> Result<Box<Batch>, IngestError> {
     gather::of_stream(source, table, bytes).map(Box::new)
+}
+
+/// Refuses a file, or what is left of it behind so many of its rows or lines, as one row: `why` is what is wrong with it.
+#[must_use]
+pub fn refuse_file(source: SourceName<'_>, table: Option<Table>, taken: u64, why: &str) -> Box<Batch> {
+    let rejections = vec![malformed(table, source.name, taken, &why.into())];
+    Box::new(Batch { rejections, messages: 1, ..Batch::default() })
+}
+
+/// The text of a file of lines, unpacked.
+///
+/// # Errors
+/// [`IngestError`]: it cannot be read, or is not packed as its name says.
+pub fn unpack(path: &Path, compression: Compression) -> Result<Box<dyn Read + Send>, IngestError> {
+    Ok(split::open(path, compression)?)
+}
+
+/// Whether what unpacked text says when it is read is that it is damaged, and not that the system cannot read it.
+#[must_use]
+pub fn is_damage(error: &io::Error) -> bool {
+    split::is_damage(error)
 }
 
 /// The lines of a block of text, of which the first has this number.

@@ -1,7 +1,7 @@
 //! Messages one by one, and small runs of them.
 
 use super::message::{Message, Wrong, parse};
-use super::{Batch, BatchError, Event, Source, decode, lines};
+use super::{Batch, BatchError, Event, SourceName, decode, lines};
 use crate::limits::{FEED_MESSAGE_BYTES_MAX, ROWS_PER_TASK};
 use crate::model::facts::TableColumns as _;
 use crate::model::{ClosedEnum as _, Reason, Table, Timestamp};
@@ -72,7 +72,7 @@ fn what_is_no_message_is_refused_for_its_first_fault() {
 }
 
 fn events(text: &str) -> Vec<Event> {
-    decode(Source { number: 3, name: "feed" }, lines(text.as_bytes(), 1))
+    decode(SourceName { number: 3, name: "feed" }, lines(text.as_bytes(), 1))
 }
 
 /// The only batch of a run.
@@ -153,7 +153,7 @@ fn the_refused_are_kept_as_they_came() {
         b"{\"table\":\"tests\",\"op\":\"upsert\",\"row\": {\"id\" : 4} }".to_vec(),
     ];
     let text = text.concat();
-    let mut events = decode(Source { number: 0, name: "a topic" }, lines(&text, 100));
+    let mut events = decode(SourceName { number: 0, name: "a topic" }, lines(&text, 100));
     let Some(Event::Facts(batch)) = events.pop() else { panic!("a batch") };
     let refused: Vec<_> = batch.rejections.iter().map(|r| (r.offset, r.table, r.reason.name(), &*r.row)).collect();
     let (tests, quoted) = (Some(Table::Tests), |text: &str| serde_json::Value::from(text).to_string());
