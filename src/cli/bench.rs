@@ -214,8 +214,7 @@ fn send(args: &BenchRunArgs, requests: &Sender<Request>, counted: &Arc<Counted>,
             }
             match answer {
                 Ok(receipt) => {
-                    let refused = memchr::memchr_iter(b'\n', &receipt.refused).count() as u64;
-                    counted.refused.fetch_add(refused, Ordering::Relaxed);
+                    counted.refused.fetch_add(receipt.refusals(), Ordering::Relaxed);
                     counted.changes.fetch_add(receipt.changes, Ordering::Relaxed);
                 }
                 Err(_) => drop(counted.refused.fetch_add(1, Ordering::Relaxed)),

@@ -121,7 +121,7 @@ pub enum Stage {
     Apply,
     /// Tells what has changed.
     Tell,
-    /// Forgets, and makes checkpoints.
+    /// Looks after checkpoints. What is forgotten is journalled, applied and told as all else.
     Keep,
 }
 

@@ -69,6 +69,14 @@ pub struct Receipt {
     pub is_repeated: bool,
 }
 
+impl Receipt {
+    /// How many messages and rows were refused.
+    #[must_use]
+    pub fn refusals(&self) -> u64 {
+        memchr::memchr_iter(b'\n', &self.refused).count() as u64
+    }
+}
+
 /// Why messages are not taken; nothing of them is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotTaken {
@@ -226,8 +234,7 @@ fn commit(
     hand_over(engine, outlets, follower.watcher)?;
     follower.watcher.passed(Stage::Tell);
     for (reply, receipt) in done {
-        let refused = memchr::memchr_iter(b'\n', &receipt.refused).count() as u64;
-        follower.watcher.heard(HTTP, Heard { messages: receipt.taken + refused, behind: 0 });
+        follower.watcher.heard(HTTP, Heard { messages: receipt.taken + receipt.refusals(), behind: 0 });
         reply(Ok(receipt));
     }
     Ok(())

@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Changed, Sink};
 use crate::model::Timestamp;
-use crate::model::schema::changes_schema;
 use crate::sinks::appended::{Appended, Mark};
-use crate::sinks::format::{OutputFormat, write_batches};
 use crate::sinks::staged::{SinkError, Staged, commit};
 
 /// Name of the file in a store that says how far a file of changes is known to be told.
@@ -67,8 +65,7 @@ impl Sink for Lines {
 
     fn tell(&mut self, changed: &Changed<'_>) -> Result<(), SinkError> {
         self.told = changed.position;
-        let (file, schema) = (&mut self.file, changes_schema());
-        write_batches(file, &self.path, OutputFormat::Ndjson, &schema, &changed.batches(), &|| false)
+        changed.write_lines(&mut self.file, &self.path)
     }
 
     fn flush(&mut self, _: Timestamp) -> Result<(), SinkError> {

@@ -10,15 +10,18 @@ mod lines;
 mod rolled;
 mod stream;
 
+use std::io::Write;
 use std::path::Path;
 
 use arrow::array::RecordBatch;
 
 use super::batches::change_batches;
+use super::format::{OutputFormat, write_batches};
 use super::staged::SinkError;
 use crate::diff::Change;
 use crate::model::Timestamp;
 use crate::model::published::ReasonLists;
+use crate::model::schema::changes_schema;
 
 pub use lines::{Lines, MARK, read_mark};
 pub use rolled::Rolled;
@@ -41,6 +44,11 @@ impl<'a> Changed<'a> {
     /// The changes as batches of `changes`, made one by one.
     fn batches(&self) -> Vec<impl Fn() -> RecordBatch + Send + Sync + 'a> {
         change_batches(self.changes, self.lists, self.as_of, self.position)
+    }
+
+    /// Writes the changes as lines to what goes by a name.
+    fn write_lines(&self, out: &mut (impl Write + Send), name: &Path) -> Result<(), SinkError> {
+        write_batches(out, name, OutputFormat::Ndjson, &changes_schema(), &self.batches(), &|| false)
     }
 }
 

@@ -5,8 +5,6 @@ use std::path::Path;
 
 use super::{Changed, Sink};
 use crate::model::Timestamp;
-use crate::model::schema::changes_schema;
-use crate::sinks::format::{OutputFormat, write_batches};
 use crate::sinks::staged::SinkError;
 
 /// Lines that go somewhere and are not seen again.
@@ -35,8 +33,7 @@ impl Sink for Stream<'_> {
 
     fn tell(&mut self, changed: &Changed<'_>) -> Result<(), SinkError> {
         self.told = changed.position;
-        let (out, schema) = (&mut self.out, changes_schema());
-        write_batches(out, Path::new(NAME), OutputFormat::Ndjson, &schema, &changed.batches(), &|| false)
+        changed.write_lines(&mut self.out, Path::new(NAME))
     }
 
     fn flush(&mut self, _: Timestamp) -> Result<(), SinkError> {
