@@ -8,7 +8,7 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Deserializer, de};
 use tracing::{Level, Metadata};
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt};
@@ -36,8 +36,14 @@ impl FromStr for Filter {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let parsed = EnvFilter::builder().parse(text).map(|_| Self(text.to_owned()));
-        parsed.map_err(|error| format!("{error}; write a level, as info, or levels by part, as warn,sanma=debug"))
+        let wrong = |why: &str| format!("{why}; write a level, as info, or levels by part, as warn,sanma=debug");
+        EnvFilter::builder().parse(text).map_err(|error| wrong(&error.to_string()))?;
+        // A word that is no level would be taken for a part of the program, of which everything is told.
+        let level = |part: &str| part.rsplit('=').next().unwrap_or_default().trim().parse::<LevelFilter>();
+        match text.split(',').find(|part| level(part).is_err()) {
+            Some(part) => Err(wrong(&format!("{part} says no level"))),
+            None => Ok(Self(text.to_owned())),
+        }
     }
 }
 
