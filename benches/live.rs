@@ -97,7 +97,7 @@ impl Followed {
                     person = PersonId((person.0 + 1) % u32::try_from(self.people).expect("32 bits"));
                 }
                 let edge = facts.contacts_of.range(person.index()).start;
-                let mut row = facts.contacts.row(facts.contact_rows[edge] as usize);
+                let mut row = facts.contacts.row(facts.contact_rows[edge].index());
                 row.started_at = later(row.started_at, sent);
                 self.live.upsert_contact(row);
             }

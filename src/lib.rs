@@ -17,7 +17,7 @@
 //!
 //!  sources -> ingest::feed -> journal -> facts that change -> evaluate::Current -> changes -> sinks -> a file that grows
 //!                              |                engine: the same step for what arrives and for what is replayed
-//!                              +-- checkpoint: a data directory, merged from the one before; the journal behind it goes
+//!                              +-- checkpoint: a view as a data directory, and as columns; the journal behind it goes
 //!
 //!  nightly wires the first row, run the second; compare and whatif are shorter ones; generate makes the files; cli talks to
 //!  these, explain and rules.
@@ -32,10 +32,11 @@
 //! | [`rules`] | TOML, checks with line and column, [`rules::Program`] | `model` | a `Program` is immutable and checked |
 //! | [`ingest`] | Parquet, Arrow, CSV, NDJSON and feeds to rows; codes published earlier | `model`, `intern` | knows no rule; a row is kept or rejected, never lost |
 //! | [`facts`] | columns in the order of persons, indexes; [`facts::LiveFacts`] puts rows in and out | `model`, `intern` | after any changes what is read is as if built anew |
-//! | [`cache`] | facts kept ready from one run to the next | `model`, `ingest`, `facts` | what is used is what was written; a doubt is a rebuild |
+//! | [`columns`] | columns of facts as files that are mapped | `model`, `facts` | what is used is what was written |
+//! | [`cache`] | facts kept ready from one run to the next | `columns`, `model`, `ingest`, `facts` | a doubt is a rebuild |
 //! | [`evaluate`] | the kernels, for everybody and for whom a change touches | `model`, `rules`, `facts` | pure; the same codes at any number of threads, and however they were reached |
 //! | [`diff`] | two states compared | `model`, `rules`, `facts`, `evaluate` | before + diff = after |
-//! | [`checkpoint`] | facts on the disk at a position, merged from the journal | `engine`, `facts`, `ingest`, `journal`, `sinks` | whole or not at all; what is used is what was written |
+//! | [`checkpoint`] | facts on the disk at a position: tables that last, columns to start from | `columns`, `engine`, `facts`, `ingest`, `journal`, `sinks` | whole or not at all; what is used is what was written |
 //! | [`engine`] | the step: journal, facts, evaluate, changes | `diff`, `evaluate`, `facts`, `ingest`, `journal`, `rules` | codes at a position are a function of the journal up to it |
 //! | [`sinks`] | outputs in four formats, and where changes go while a run goes on | the above | whole or not at all |
 //! | [`sources`] | where messages come from: files, standard input, watched folders | `engine`, `ingest`, `model` | in order; refused or told, never passed over |
@@ -93,6 +94,7 @@ pub mod access;
 pub mod cache;
 pub mod checkpoint;
 pub mod cli;
+pub mod columns;
 pub mod compare;
 #[cfg(feature = "flight")]
 pub mod desk;

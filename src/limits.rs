@@ -99,12 +99,23 @@ pub const TIMER_MILLIS_MAX: u64 = 100;
 pub const JOURNAL_FRAME_BYTES_MAX: usize = 1 << 26;
 /// Bytes after which a segment of the journal is followed by another one: one is in memory while it is replayed.
 pub const JOURNAL_SEGMENT_BYTES: u64 = 1 << 26;
+/// Bytes of records of the journal that are handed on together to be applied, when it is replayed.
+pub const REPLAY_BYTES: usize = 1 << 18;
+/// Most such lots that are ready before they are applied.
+pub const REPLAY_LOTS_MAX: usize = 4;
 /// Rows past their retention that one step forgets: what comes meanwhile waits for a sync and half a millisecond. Ten times as many are
 /// forgotten in half the time, and keep others waiting four times as long.
 pub const FORGET_ROWS_MAX: usize = 200;
+/// Of how many rows one is past its retention when a start takes all of those out at once: to make all columns anew costs as much a row
+/// as a tenth of taking one out.
+pub const FORGET_SHARE: usize = 16;
+/// How often, in milliseconds, such a step is made while something waits.
+pub const FORGET_MILLIS: u64 = 10;
+/// Rows that one step forgets when nothing is followed any more, so that nobody waits.
+pub const FORGET_ROWS_ALONE: usize = 20_000;
 /// Fewest full segments of the journal that a checkpoint is made for.
 pub const CHECKPOINT_SEGMENTS_MIN: usize = 4;
-/// Most segments that go into one checkpoint: their records are in memory while it is made.
+/// Full segments of the journal for which a checkpoint is made, however large it is: a start replays them.
 pub const CHECKPOINT_SEGMENTS_MAX: usize = 16;
 /// A checkpoint is made once the journal since the last one is one in so many of its bytes: so many times is a row written again,
 /// at most, for each byte of the journal.

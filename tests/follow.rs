@@ -1,7 +1,7 @@
 //! Delta = full: facts that come, change and go in any order and in batches of any size, time that moves between them and rules
 //! that are replaced give the codes of a full recompute of the facts that stand, at every step and to the last bit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sanma::evaluate::{Codes, Current, Flip, recompute};
 use sanma::explain::{self, Audience};
@@ -9,6 +9,7 @@ use sanma::facts::{Facts, FactsView, LiveFacts, Names};
 use sanma::model::facts::{TableColumns as _, Tables};
 use sanma::model::{Code, LabelId, PersonId, PlaceId, Table, Timestamp};
 use sanma::rules::{Cause, Program};
+use sanma::sinks::{RowNames, table_batch};
 use sanma::spelt::Spelt;
 
 use crate::agreement::{facts_of, names_of, worlds};
@@ -115,7 +116,6 @@ impl History {
 
 /// Facts that have come to be a world's: some were there, others came one by one, and some of all went and came back. They are looked at
 /// on the way.
-#[cfg(feature = "sql")]
 pub fn grown(world: &World, draw: &mut Draw, look: impl FnOnce(&mut LiveFacts)) -> LiveFacts {
     let (mut rows, names) = (world.rows(), names_of(world));
     draw.shuffle(&mut rows);
@@ -250,7 +250,56 @@ impl Seen {
         }
         let unknown = self.world.persons.iter().filter(|token| names.find(token).is_none());
         assert_eq!(names.len() + unknown.count(), self.world.persons.len(), "seed {seed}: nobody who came later");
+        self.check_closed(seed);
     }
+
+    /// Without gaps the facts are those of the rows that stand, and hold nothing else.
+    fn check_closed(&self, seed: u64) {
+        let closed = self.view.closed();
+        let by_name = |names: &Names, codes: &Codes| -> BTreeMap<String, Code> {
+            codes.iter().map(|(person, code)| (names.person(person).to_owned(), code)).collect()
+        };
+        let codes = by_name(&closed.names, &recompute(&closed, &self.program, self.at));
+        assert_eq!(codes, by_name(&self.view.facts().names, &self.codes), "seed {seed} at {}", self.at.to_rfc3339());
+        let spelt = |(tables, names): (Tables, Names)| {
+            Table::ALL.map(|table| {
+                let count = with_table!(tables, table, columns => columns.len());
+                let mut rows: Vec<u32> = (0..u32::try_from(count).expect("few")).collect();
+                rows.sort_unstable_by_key(|&row| id_of(&tables, table, row));
+                let names = RowNames { persons: &names.persons, places: &names.places, labels: &names.labels };
+                table_batch(table, &tables, names, &rows)
+            })
+        };
+        let (tables, names) = closed.into_tables();
+        let named: BTreeSet<usize> = persons_of(&tables).map(PersonId::index).collect();
+        assert!(named.into_iter().eq(0..names.persons.len()), "seed {seed}: persons without rows");
+        let named: BTreeSet<usize> = tables.stays.place.iter().flatten().map(|place| place.index()).collect();
+        assert!(named.into_iter().eq(0..names.places.len()), "seed {seed}: places without stays");
+        let labels = tables.declarations.enterprise.iter().chain(tables.checkins.enterprise.iter()).flatten();
+        let named: BTreeSet<usize> = labels.chain(tables.whitelist.reason.iter()).map(|label| label.index()).collect();
+        assert!(named.into_iter().eq(0..names.labels.len()), "seed {seed}: labels that nothing names");
+        assert!(
+            names.persons.sorted().is_sorted_by_key(|&id| names.persons.get(id as usize)),
+            "seed {seed}: their order"
+        );
+        assert_eq!(spelt((tables, names)), spelt(facts_of(&self.world).into_tables()), "seed {seed}");
+    }
+}
+
+fn persons_of(tables: &Tables) -> impl Iterator<Item = PersonId> {
+    let contacts = tables.contacts.person_a.iter().chain(tables.contacts.person_b.iter());
+    let others = [
+        &tables.declarations.person,
+        &tables.checkins.person,
+        &tables.cases.person,
+        &tables.quarantines.person,
+        &tables.stays.person,
+        &tables.tests.person,
+        &tables.whitelist.person,
+        &tables.findings.person,
+        &tables.reviews.person,
+    ];
+    contacts.chain(others.into_iter().flat_map(|column| column.iter())).copied()
 }
 
 fn follow(seed: u64, history: &History, from_nothing: bool, mut program: Program) {

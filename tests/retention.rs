@@ -1,18 +1,20 @@
 //! What is past its retention is forgotten, and no colour changes by it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
 use sanma::evaluate::{over, recompute};
 use sanma::facts::{Facts, LiveFacts};
-use sanma::model::{Code, Table, Timestamp};
+use sanma::model::{Code, PersonId, Table, Timestamp};
 use sanma::rules::Program;
 
-use crate::agreement::{facts_of, worlds};
+use crate::agreement::{facts_of, names_of, worlds};
+use crate::follow::grown;
 use crate::loading::empty_dir;
 use crate::run::{applied, codes, done, run};
 use crate::worlds::cells::{Cell, cells};
+use crate::worlds::draw::Draw;
 use crate::worlds::{World, rules};
 
 /// Ids of a world's rows.
@@ -28,7 +30,34 @@ fn said(facts: &Facts, program: &Program, at: Timestamp) -> Vec<Option<Code>> {
     let codes = recompute(facts, program, at);
     let people = u32::try_from(facts.people).expect("worlds are small");
     let plain = |code: Code| Code { valid_until: Timestamp::NEVER, ..code };
-    (0..people).map(|person| codes.of(sanma::model::PersonId(person)).map(plain)).collect()
+    (0..people).map(|person| codes.of(PersonId(person)).map(plain)).collect()
+}
+
+/// What is forgotten at once, after any changes, leaves what forgetting row by row leaves, and facts that go on changing.
+fn at_once(seed: u64, world: &World, program: &Program, at: Timestamp, left: &Facts) {
+    let mut live = grown(world, &mut Draw::new(seed, 31), |_| ());
+    live.forget(over(program, at));
+    assert_eq!(live.count_forgettable(over(program, at)), 0, "seed {seed}");
+    for table in Table::ALL {
+        let mut ids: [Vec<u64>; 2] = [live.facts(), left].map(|facts| facts.ids_of(table).iter().copied().collect());
+        ids.iter_mut().for_each(|ids| ids.sort_unstable());
+        assert_eq!(ids[0], ids[1], "seed {seed}, {table:?}");
+    }
+    let named = |facts: &Facts, codes: Vec<Option<Code>>| -> BTreeMap<String, Code> {
+        let names = (0..).map(|person| facts.names.person(PersonId(person)).to_owned());
+        codes.into_iter().zip(names).filter_map(|(code, name)| Some((name, code?))).collect()
+    };
+    let codes = |facts: &Facts| named(facts, said(facts, program, at));
+    assert_eq!(codes(live.facts()), codes(left), "seed {seed} at {}", at.to_rfc3339());
+    // All come back.
+    for (table, row) in world.rows() {
+        live.delete(table, id_of(world, table, row));
+        live.absorb(&world.with_rows(&[(table, row)]).tables, &names_of(world));
+    }
+    let (mut live, facts) = (live, facts_of(world));
+    live.settle();
+    live.index_meetings();
+    assert_eq!(codes(live.facts()), codes(&facts), "seed {seed} at {}", at.to_rfc3339());
 }
 
 #[test]
@@ -45,6 +74,7 @@ fn what_is_forgotten_changes_no_code_then_or_later() {
             let over: BTreeSet<(Table, u64)> = over.into_iter().collect();
             let stays = |&(table, row): &(Table, u32)| !over.contains(&(table, id_of(&world, table, row)));
             let left = facts_of(&world.with_rows(&world.rows().into_iter().filter(stays).collect::<Vec<_>>()));
+            at_once(seed, &world, &program, at, &left);
             for &later in &instants[number..] {
                 assert_eq!(
                     said(&left, &program, later),

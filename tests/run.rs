@@ -107,7 +107,7 @@ fn live(seed: u64) {
     while !rest.is_empty() {
         let (journal, _) = Journal::open(disk.clone()).expect("a disk that only crashes");
         let journal = journal.with_segment_bytes(2_000);
-        let mut checkpoint = Checkpoint::newest(store.path()).expect("nothing is damaged");
+        let checkpoint = Checkpoint::newest(store.path()).expect("nothing is damaged");
         let mut engine = at_checkpoint(journal, checkpoint.as_ref());
         assert!(engine.last() >= consumer.told, "what was told was acknowledged");
         if engine.last() == Position(0) {
@@ -148,7 +148,7 @@ fn live(seed: u64) {
             if heard < outcomes.len() || rest.is_empty() {
                 break;
             }
-            if draw.chance(15) && !fold(&mut engine, store.path(), &mut checkpoint, &mut draw) {
+            if draw.chance(15) && !keep(&mut engine, store.path(), &mut draw) {
                 break;
             }
         }
@@ -162,25 +162,29 @@ fn at_checkpoint(journal: Journal<Disk>, checkpoint: Option<&Checkpoint>) -> Eng
     let Some(checkpoint) = checkpoint else {
         return Engine::new(journal, Facts::default(), Standing::before_all(None)).expect("nothing to disagree with");
     };
-    let facts = checkpoint.load(&Unobserved).expect("what was written");
+    checkpoint.check().expect("nothing is damaged");
+    let (facts, stale) = checkpoint.load(&Unobserved).expect("what was written");
+    assert!(stale.is_none_or(|why| !why.is_trouble()), "columns are whole or not there");
     Engine::new(journal, facts, checkpoint.standing().clone()).expect("the journal goes on from there")
 }
 
-/// Makes a checkpoint of some of the segments that are full; all has been told. Gives whether the disk went along.
-fn fold(engine: &mut Engine<Disk>, store: &Path, newest: &mut Option<Checkpoint>, draw: &mut Draw) -> bool {
-    let next = newest.as_ref().map_or(Position(1), |newest| newest.position().next());
-    let sealed = engine.sealed().first_since(next, 1 + draw.below(4));
-    if sealed.last() < next {
-        return true;
+/// Makes a checkpoint; all has been told. Gives whether the disk went along.
+fn keep(engine: &mut Engine<Disk>, store: &Path, draw: &mut Draw) -> bool {
+    if engine.seal().is_err() {
+        return false;
     }
-    let made = Checkpoint::fold(store, newest.as_ref(), &sealed, &|| false).expect("room");
-    assert_eq!(made.position(), sealed.last());
+    let city = engine.city_mut();
+    let (standing, facts) = (city.standing().clone(), city.facts_view());
+    let made = Checkpoint::write(store, standing, &facts, &|| false).expect("room");
+    assert_eq!(made.position(), engine.last());
     // A stop may leave any of what follows undone.
+    if draw.chance(20) {
+        made.keep_columns(&facts, &|| false).expect("room");
+    }
     let goes_on = draw.chance(30) || engine.drop_until(made.position()).is_ok();
     if draw.chance(70) {
         made.remove_older().expect("they are there");
     }
-    *newest = Some(made);
     goes_on
 }
 

@@ -1,46 +1,40 @@
-//! Facts kept ready from one run to the next: columns and indexes as files that are mapped, not read.
+//! Facts kept ready from one run to the next.
 //!
-//! The one idea: a column in memory and in its file are the same bytes, so that a warm start is to map the files, to compare
-//! their checksums and to look once at what not every byte may be. Files are named by table, column and checksum, and hold
-//! little-endian values and nothing else: any tool that can map an array opens them. (Arrow's own files were weighed: a record
-//! batch wants columns of one length, which indexes, bitmaps and tokens are not, and columns would have to belong to Arrow or be
-//! copied to be written.) The manifest, `_sanma.json`, says which files belong together and of which data they are; names
-//! begin with `_`, so that no run takes them for a table, wherever the directory is.
+//! The one idea: columns and indexes are kept as files (`columns`), with what the load said of the data; a run whose data have not
+//! changed maps them.
 //!
-//! Invariants: what is used has the checksum it was written with; a cache that is damaged, of another version or of other data
-//! is never used and never an error; data are known by each file's name, size and times of modification and of change (the
-//! second moves where a file is put in another's place with its times), taken before the file is read and compared after;
-//! files appear under their names whole, the manifest last, and are never changed, so that a run that has mapped them is not
-//! disturbed; only the run that holds the lock writes.
+//! Invariants: what is used is what was written; a cache that is damaged, of another version or of other data is never used and never
+//! an error; data are known by each file's name, size and times of modification and of change (the second moves where a file is
+//! put in another's place with its times), taken before the file is read and compared after.
 //!
-//! Nothing is synced to disk: what a machine loses when it stops shows in the checksums, and is built again.
-//!
-//! Cost: a read of all columns at the speed of memory (`docs/performance.md`), and their size once more on disk. A changed, new or
-//! missing file of the data means that all are read again.
+//! Cost: that of opening columns, and their size once more on disk. A changed, new or missing file of the data means that all are
+//! read again.
 
-mod manifest;
-mod map;
-mod open;
-mod write;
+mod kept;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-pub use open::Stale;
-pub use write::KeepError;
+use kept::{Said, Stamp};
 
-use manifest::{Said, Stamp};
-
+use crate::columns::{self, Stale};
 use crate::facts::{Facts, Names};
 use crate::ingest::{self, IngestError, Layout, Loaded, Observer};
 use crate::model::{Rejection, Table};
 
-/// Begin of the names of a cache's files.
-const PREFIX: &str = "_sanma.";
-/// Says which files belong together.
-const MANIFEST: &str = "_sanma.json";
-/// Held by the run that writes.
-const LOCK: &str = "_sanma.lock";
+/// Why facts were not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum KeepError {
+    /// Their columns cannot be.
+    #[error("the cache is not written: {0}")]
+    Columns(#[from] columns::KeepError),
+    /// A file of the data has changed since the run began to read it.
+    #[error("the cache is not written: {} changed while it was read", .path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+}
 
 /// Facts ready to be evaluated, with what their load said.
 #[derive(Debug, Default)]
@@ -93,7 +87,7 @@ pub fn load(data: &Path, cache: Option<&Path>, observer: &dyn Observer) -> Resul
     let Some(dir) = cache else { return Ok((build(layout, observer)?, None)) };
     let files: Vec<(PathBuf, Stamp)> = layout.files.iter().map(|file| (file.path.clone(), Stamp::of(file))).collect();
     let stamps: Vec<Stamp> = files.iter().map(|(_, stamp)| stamp.clone()).collect();
-    let why = match open::open(dir, &stamps) {
+    let why = match open(dir, &stamps) {
         Ok((facts, said)) => {
             let served = Served { files_reused: files.len(), ..Served::default() };
             let sources = layout.files.into_iter().map(|file| file.name).collect();
@@ -115,6 +109,22 @@ pub fn load(data: &Path, cache: Option<&Path>, observer: &dyn Observer) -> Resul
     }
     let served = Served { files_reused: 0, files_read: files.len(), rebuilt: Some(why.to_string()) };
     Ok((ready, Some(Cache { served, unkept: Some(Unkept { dir: dir.to_owned(), files, said }) })))
+}
+
+/// The facts that a directory keeps of data with these stamps, with what their load said.
+fn open(dir: &Path, stamps: &[Stamp]) -> Result<(Facts, Said), Stale> {
+    let (facts, said) = columns::open(dir, |kept: &Vec<Stamp>| {
+        if kept == stamps {
+            return Ok(());
+        }
+        let same = stamps.iter().filter(|stamp| kept.contains(stamp)).count();
+        let gone = kept.iter().filter(|one| !stamps.iter().any(|stamp| stamp.name == one.name)).count();
+        let (changed, files) = (stamps.len() - same + gone, stamps.len() + gone);
+        Err(format!("{changed} of {files} files are new, changed or missing"))
+    })?;
+    let said = Said::of_json(&said);
+    let said = said.ok_or_else(|| Stale::damaged("what was kept beside the columns", "it says something else"))?;
+    Ok((facts, said))
 }
 
 fn build(layout: Layout, observer: &dyn Observer) -> Result<Ready, IngestError> {
@@ -141,7 +151,8 @@ impl Cache {
         if let Some((path, _)) = files.iter().find(|(path, stamp)| stamp.has_moved(path)) {
             return Err(KeepError::Changed { path: path.clone() });
         }
-        let stamps = files.into_iter().map(|(_, stamp)| stamp).collect();
-        write::write(&dir, facts, stamps, &said, interrupted)
+        let stamps: Vec<Stamp> = files.into_iter().map(|(_, stamp)| stamp).collect();
+        let said = said.to_json().map_err(|error| columns::KeepError::Io { path: dir.clone(), cause: error.into() })?;
+        Ok(columns::keep(&dir, stamps, &said, |writer| facts.visit(writer), interrupted)?)
     }
 }

@@ -50,12 +50,6 @@ impl Manifest {
         Self { version: VERSION, standing, files }
     }
 
-    /// The file of a table, if it has rows.
-    pub(super) fn file_of(&self, table: Table) -> Option<&TableFile> {
-        let name = file_name(table);
-        self.files.iter().find(|file| file.name == name)
-    }
-
     /// One line of JSON, and its checksum.
     pub(super) fn encode(&self) -> String {
         let line = serde_json::to_string(self).expect("texts and numbers are JSON");

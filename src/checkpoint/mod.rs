@@ -1,40 +1,42 @@
-//! Facts where they stood at a position of the journal, as tables that any tool can open; the journal behind it can go.
+//! Facts where they stood at a position of the journal: as tables that any tool can open, and as columns that are mapped; the
+//! journal behind it can go.
 //!
-//! The one idea: a checkpoint is a data directory. It is made of the one before it and of full segments of the journal, file by
-//! file: rows whose id was spoken of since are left out, the last word about each is added. So it takes neither the engine's
-//! memory nor its time, its own memory is that of the segments, and what reads data directories reads it.
+//! The one idea: a checkpoint is a view, written down. Its tables are a data directory, and what lasts: whatever reads data
+//! directories reads them, in this version or another. Its columns are the same facts as they lie in memory, so that a start
+//! takes no load; they can be made again, and whatever is wrong with them costs time and nothing else.
 //!
 //! ```text
 //! STORE/checkpoints/<position, 20 digits>/
 //!   <table>.parquet      of each table that has rows; the order of rows has no meaning
 //!   _checkpoint.json     what the position says besides facts, and the files with rows, bytes and XXH3-64; then that line's XXH3-64
+//!   _sanma.*             columns (`columns`), which come once all that is there
 //! ```
 //!
-//! Invariants: a checkpoint is under its name whole and on the disk, or not at all; it is never changed; what is used has the
-//! checksums it was written with; what is not whole is never passed over for an older one, as the journal between may be gone.
+//! Invariants: a checkpoint is under its name whole and on the disk, or not at all; its tables are never changed; what is used has
+//! the checksums it was written with; what is not whole is never passed over for an older one, as the journal between may be gone.
 //!
-//! Cost: a pass over the checkpoint before, one thread, some 4 million rows a second (`docs/performance.md`).
+//! Cost: two passes over all facts, on one thread that gives way, while the run goes on and what it changes is copied first
+//! (`docs/performance.md`). Memory: a batch of rows a table, then as closing a view.
 
-mod fold;
 mod keeper;
 mod manifest;
 mod write;
 
-pub use keeper::Keeper;
+pub use keeper::{Keeper, Made};
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::engine::{EngineError, RecordError, Standing};
-use crate::facts::{Facts, Names};
+use crate::columns::{self, KeepError, Stale};
+use crate::engine::Standing;
+use crate::facts::{Facts, FactsView, Names};
 use crate::ingest::{self, IngestError, Loaded, Observer};
-use crate::journal::{JournalError, Position, Sealed, Storage};
-use crate::sinks::{RowNames, SinkError};
+use crate::journal::Position;
+use crate::model::Table;
+use crate::sinks::SinkError;
 
-use fold::Words;
 use manifest::Manifest;
-use write::{Interrupted, Rows};
 
 /// The folder of checkpoints in a store.
 const CHECKPOINTS: &str = "checkpoints";
@@ -71,35 +73,9 @@ pub enum CheckpointError {
     /// A table cannot be written.
     #[error(transparent)]
     Sink(#[from] SinkError),
-    /// The journal cannot be read.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// A record of the journal is none.
-    #[error("position {}: {cause}", .position.0)]
-    Record {
-        /// Its position.
-        position: Position,
-        /// Why.
-        cause: RecordError,
-    },
     /// It was told to stop; nothing was changed.
     #[error("interrupted")]
     Interrupted,
-}
-
-impl From<Interrupted> for CheckpointError {
-    fn from(Interrupted: Interrupted) -> Self {
-        Self::Interrupted
-    }
-}
-
-impl From<EngineError> for CheckpointError {
-    fn from(error: EngineError) -> Self {
-        match error {
-            EngineError::Journal(error) => Self::Journal(error),
-            error => Self::Damaged { path: PathBuf::from("journal"), detail: error.to_string() },
-        }
-    }
 }
 
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> CheckpointError {
@@ -117,70 +93,62 @@ pub struct Checkpoint {
 impl Checkpoint {
     /// The newest checkpoint of a store, if it has one. What a stop left of one that was being made is removed.
     ///
-    /// Cost: a read of its files.
-    ///
     /// # Errors
-    /// [`CheckpointError`]; damage.
+    /// [`CheckpointError`]; damage of what it says of itself.
     pub fn newest(store: &Path) -> Result<Option<Self>, CheckpointError> {
         for (name, path) in entries(&store.join(CHECKPOINTS))? {
             if name.starts_with(UNFINISHED) {
                 fs::remove_dir_all(&path).map_err(io_error(&path))?;
             }
         }
-        let newest = Self::newest_unchecked(store)?;
-        if let Some(Self { dir, manifest }) = &newest {
-            manifest.check_files(dir)?;
-        }
-        Ok(newest)
+        Self::newest_in_use(store)
     }
 
-    /// The same, without a look at what its files hold, and nothing is removed: also for a store that is in use.
+    /// The same, and nothing is removed: also for a store that is in use.
     ///
     /// # Errors
     /// [`CheckpointError`].
-    pub fn newest_unchecked(store: &Path) -> Result<Option<Self>, CheckpointError> {
+    pub fn newest_in_use(store: &Path) -> Result<Option<Self>, CheckpointError> {
         let found = entries(&store.join(CHECKPOINTS))?.into_iter();
         let newest = found.filter_map(|(name, path)| Some((position_of(&name)?, path))).max();
         let read = |(_, dir): (u64, PathBuf)| Ok(Self { manifest: Manifest::read(&dir)?, dir });
         newest.map(read).transpose()
     }
 
-    /// Keeps facts that have been loaded, as those before the first record of a store's journal.
+    /// Keeps facts and what else stands at their position. Columns are kept by [`Self::keep_columns`].
     ///
     /// # Errors
     /// [`CheckpointError`]; nothing is left then.
-    pub fn of_data(
+    pub fn write(
         store: &Path,
-        loaded: &Loaded,
-        fingerprint: String,
+        standing: Standing,
+        facts: &FactsView,
         interrupted: &(dyn Fn() -> bool + Sync),
     ) -> Result<Self, CheckpointError> {
-        let names = RowNames { persons: &loaded.persons, places: &loaded.places, labels: &loaded.labels };
-        let rows = |table| Rows { base: None, gone: None, parts: vec![write::Part::all(table, &loaded.tables, names)] };
-        let standing = Standing::before_all(Some(fingerprint));
-        write::write(store, standing, &rows, interrupted)
+        write::write(store, standing, facts.facts(), interrupted)
     }
 
-    /// Makes the checkpoint that follows from one, or from nothing, and sealed segments of the journal after it.
-    ///
-    /// Memory: the records of the segments.
+    /// Keeps columns of the facts, which are this checkpoint's, so that the next start maps them.
     ///
     /// # Errors
-    /// [`CheckpointError`]; nothing is left then.
-    pub fn fold<S: Storage>(
-        store: &Path,
-        base: Option<&Self>,
-        sealed: &Sealed<S>,
-        interrupted: &(dyn Fn() -> bool + Sync),
-    ) -> Result<Self, CheckpointError> {
-        let before = base.map_or_else(|| Standing::before_all(None), |base| base.manifest.standing.clone());
-        let words = Words::gather(before, sealed, interrupted)?;
-        let rows = |table| Rows {
-            base: base.and_then(|base| base.manifest.file_of(table).map(|file| base.dir.join(&file.name))),
-            gone: Some(words.of(table)),
-            parts: words.parts(table),
-        };
-        write::write(store, words.standing.clone(), &rows, interrupted)
+    /// Why they are not kept: the checkpoint is as good without.
+    pub fn keep_columns(&self, facts: &FactsView, interrupted: &dyn Fn() -> bool) -> Result<(), KeepError> {
+        columns::keep(&self.dir, self.position(), &[], |writer| facts.close(writer), interrupted)
+    }
+
+    /// Checks every file of the tables, and the columns if there are any. Cost: a read of all.
+    ///
+    /// # Errors
+    /// The first damage.
+    pub fn check(&self) -> Result<(), CheckpointError> {
+        self.manifest.check_files(&self.dir)?;
+        match self.open_columns() {
+            Err(why @ Stale::Damaged { .. }) => {
+                let detail = format!("{why}. All that it holds is in the tables beside it");
+                Err(CheckpointError::Damaged { path: self.dir.clone(), detail })
+            }
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// What its position says besides facts.
@@ -213,11 +181,31 @@ impl Checkpoint {
         self.manifest.files.iter().map(|file| file.rows).sum()
     }
 
-    /// The facts. Cost: that of loading a data directory.
+    /// The facts; and why they were not to be had of columns, if so. Cost: that of opening columns, else of loading a data directory.
     ///
     /// # Errors
-    /// A file that cannot be read; an interruption.
-    pub fn load(&self, observer: &dyn Observer) -> Result<Facts, CheckpointError> {
+    /// A file that cannot be read or is not what was written; an interruption.
+    pub fn load(&self, observer: &dyn Observer) -> Result<(Facts, Option<Stale>), CheckpointError> {
+        match self.open_columns() {
+            Ok(facts) => Ok((facts, None)),
+            Err(why) => Ok((self.load_tables(observer)?, Some(why))),
+        }
+    }
+
+    fn open_columns(&self) -> Result<Facts, Stale> {
+        let is_of = |&position: &Position| {
+            (position == self.position()).then_some(()).ok_or_else(|| format!("they are of position {}", position.0))
+        };
+        let (facts, _) = columns::open(&self.dir, is_of)?;
+        let rows = Table::ALL.iter().map(|&table| facts.rows_of(table) as u64).sum::<u64>();
+        if rows != self.rows() {
+            return Err(Stale::Other(format!("they are of {rows} rows, and the tables have {}", self.rows())));
+        }
+        Ok(facts)
+    }
+
+    fn load_tables(&self, observer: &dyn Observer) -> Result<Facts, CheckpointError> {
+        self.manifest.check_files(&self.dir)?;
         let damaged = |detail: String| CheckpointError::Damaged { path: self.dir.clone(), detail };
         let loaded = match ingest::load(&self.dir, observer) {
             Err(IngestError::Interrupted) => return Err(CheckpointError::Interrupted),

@@ -90,7 +90,7 @@ pub(super) fn copy(store: &Path, into: &Path, out: &mut dyn Write) -> Result<(),
     if into.exists() {
         return Err(Failure::Usage(format!("{} is there already", into.display())));
     }
-    let copied = run::copy::copy(store, into)?;
+    let copied = run::copy::copy(store, into, false)?;
     let (position, bytes) = (copied.position.0, grouped(copied.bytes));
     writeln!(out, "{} holds the store to position {position}: {bytes} bytes, every checksum read", into.display())?;
     if !copied.has_changes {

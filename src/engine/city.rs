@@ -6,9 +6,9 @@ use super::record::{Offset, Record, Rules, Word};
 use super::{EngineError, Standing, View};
 use crate::diff::{self, Change};
 use crate::evaluate::{self, Codes, Current, Flip};
-use crate::facts::{Facts, LiveFacts, Names};
+use crate::facts::{Facts, FactsView, LiveFacts, Names, Over};
 use crate::journal::Position;
-use crate::model::facts::Tables;
+use crate::limits::FORGET_SHARE;
 use crate::model::published::ReasonLists;
 use crate::model::{Code, LocalDay, Table, Timestamp};
 use crate::rules::Program;
@@ -84,10 +84,10 @@ impl City {
         self.live.facts()
     }
 
-    /// All facts, as if they had just been loaded.
+    /// The facts as they stand now, for whoever keeps them. Cost: as [`Self::view`].
     #[must_use]
-    pub fn into_tables(self) -> (Tables, Names) {
-        self.live.into_tables()
+    pub fn facts_view(&mut self) -> FactsView {
+        self.live.view()
     }
 
     /// Number of rows in a table.
@@ -109,6 +109,14 @@ impl City {
         over.map_or_else(Vec::new, |over| self.live.forgettable(over))
     }
 
+    /// What is over, if it is a great part of the facts: to take it out row by row would cost more than to make all columns anew.
+    #[must_use]
+    pub fn largely_over(&self) -> Option<Over> {
+        let over = evaluate::over(self.program()?, self.as_of());
+        let rows: usize = Table::ALL.iter().map(|&table| self.rows_of(table)).sum();
+        (self.live.count_forgettable(over) > rows / FORGET_SHARE).then_some(over)
+    }
+
     /// What stands now, for whoever reads it while the city goes on. Cost: none to speak of; what is changed next is copied first.
     #[must_use]
     pub fn view(&mut self) -> View {
@@ -117,7 +125,7 @@ impl City {
             as_of: self.as_of(),
             rules: self.rules().cloned(),
             program: self.program.clone(),
-            facts: self.live.view(),
+            facts: self.facts_view(),
             codes: self.codes().cloned(),
         }
     }
@@ -177,6 +185,7 @@ impl City {
                 let names = Names { persons: batch.persons, places: batch.places, labels: batch.labels };
                 self.live.absorb(&batch.upserts, &names);
             }
+            Word::Forget(over) => self.live.forget(over),
             Word::Time => {}
         }
         let program = self.program.as_ref().ok_or(EngineError::NoBeginning)?;
@@ -205,12 +214,12 @@ impl City {
     /// # Errors
     /// A rule set that is none; a first record that does not begin.
     pub(super) fn apply(&mut self, position: Position, record: Record) -> Result<Outcome, EngineError> {
-        let replaces_rules = matches!(record.word, Word::Begin(_) | Word::Rules(_));
+        let concerns_all = matches!(record.word, Word::Begin(_) | Word::Rules(_) | Word::Forget(_));
         let current = self.current.take();
         let mut outcome = self.absorb(position, record)?;
         let ([_, program], live, at) = (&outcome.rules, &mut self.live, self.standing.as_of());
         outcome.flips = if let Some(mut current) = current {
-            let follow = if replaces_rules { Current::follow_all } else { Current::follow };
+            let follow = if concerns_all { Current::follow_all } else { Current::follow };
             let flips = follow(&mut current, live, program, at);
             self.current = Some(current);
             flips

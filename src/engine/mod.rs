@@ -10,6 +10,7 @@
 
 mod city;
 mod record;
+mod replay;
 mod standing;
 mod view;
 
@@ -19,7 +20,7 @@ pub use standing::Standing;
 pub use view::View;
 
 use crate::facts::Facts;
-use crate::journal::{Journal, JournalError, Position, Sealed, Storage};
+use crate::journal::{Journal, JournalError, Position, Storage};
 use crate::model::Timestamp;
 use crate::rules::{RuleErrors, RuleSet};
 
@@ -173,13 +174,10 @@ impl<S: Storage> Engine<S> {
         (first.0..).zip(records).map(apply).collect()
     }
 
-    /// The segments of the journal that are full.
+    /// How many segments of the journal that are full hold something from a position on.
     #[must_use]
-    pub fn sealed(&self) -> Sealed<S>
-    where
-        S: Clone,
-    {
-        self.journal.sealed()
+    pub fn sealed_since(&self, position: Position) -> usize {
+        self.journal.sealed_since(position)
     }
 
     /// Lets a new segment of the journal follow, so that all others are full.
@@ -208,8 +206,7 @@ impl<S: Storage> Engine<S> {
         if city.position() == self.journal.last() {
             return Ok(());
         }
-        self.journal.replay(city.position().next(), |position, payload| {
-            let record = Record::decode(payload).map_err(|cause| EngineError::Record { position, cause })?;
+        replay::records(&self.journal, city.position().next(), |position, record| {
             city.absorb(position, record).map(|_| ())
         })
     }
@@ -220,7 +217,7 @@ impl<S: Storage> Engine<S> {
     ///
     /// # Errors
     /// A journal that cannot be read, or began from other facts; the visitor's own.
-    pub fn recover<E: From<EngineError> + From<JournalError>>(
+    pub fn recover<E: From<EngineError>>(
         &mut self,
         told: Position,
         mut visit: impl FnMut(&City, &Outcome) -> Result<(), E>,
@@ -236,8 +233,7 @@ impl<S: Storage> Engine<S> {
             city.evaluate();
             return Ok(());
         }
-        self.journal.replay(city.position().next(), |position, payload| {
-            let record = Record::decode(payload).map_err(|cause| EngineError::Record { position, cause })?;
+        replay::records(&self.journal, city.position().next(), |position, record| {
             if let Word::Begin(begin) = &record.word
                 && begin.data != data
             {

@@ -8,6 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::facts::Over;
 use crate::ingest::feed::{Batch, BatchError};
 use crate::model::Timestamp;
 use crate::rules::RuleSet;
@@ -77,6 +78,8 @@ pub enum Word {
     Rules(Rules),
     /// Facts came and went.
     Facts(Box<Batch>),
+    /// What was over by then is gone.
+    Forget(Over),
     /// Time passed.
     Time,
 }
@@ -117,6 +120,7 @@ enum Kind {
     Begin,
     Rules,
     Facts,
+    Forget,
     Time,
 }
 
@@ -148,6 +152,7 @@ impl Record {
             Word::Begin(begin) => (Kind::Begin, json(begin)),
             Word::Rules(rules) => (Kind::Rules, json(rules)),
             Word::Facts(batch) => (Kind::Facts, batch.encode()),
+            Word::Forget(over) => (Kind::Forget, json(over)),
             Word::Time => (Kind::Time, Vec::new()),
         };
         let (as_of, source, refused) = (self.as_of.0, self.source.clone(), self.refused.len());
@@ -175,6 +180,7 @@ impl Record {
             Kind::Begin => Word::Begin(serde_json::from_slice(body).map_err(not_json)?),
             Kind::Rules => Word::Rules(serde_json::from_slice(body).map_err(not_json)?),
             Kind::Facts => Word::Facts(Box::new(Batch::decode(body)?)),
+            Kind::Forget => Word::Forget(serde_json::from_slice(body).map_err(not_json)?),
             Kind::Time => Word::Time,
         };
         Ok(Self { as_of: Timestamp(head.as_of), source: head.source, refused: refused.to_vec(), word })

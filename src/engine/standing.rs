@@ -51,7 +51,7 @@ impl Standing {
         match &record.word {
             Word::Begin(begin) => self.rules = Some(begin.rules.clone()),
             Word::Rules(rules) => self.rules = Some(rules.clone()),
-            Word::Facts(_) | Word::Time => {}
+            Word::Facts(_) | Word::Forget(_) | Word::Time => {}
         }
     }
 }

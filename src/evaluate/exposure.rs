@@ -119,7 +119,7 @@ pub(super) fn contacts_with_cases(
 
 /// Where and when the contact at one of its ends took place.
 pub(super) fn contact_at(facts: &Facts, end: usize) -> (Setting, Span) {
-    let row = facts.contact_rows[end] as usize;
+    let row = facts.contact_rows[end].index();
     (facts.contacts.setting[row], time_of(&facts.contacts, row))
 }
 

@@ -13,9 +13,6 @@ pub fn over(program: &Program, at: Timestamp) -> Over {
         Cause::Case { convalescence_days, .. } => Some(convalescence_days),
         _ => None,
     });
-    Over {
-        ended: at.minus_days(days),
-        reported: at.local_day(offset).plus(1 - i64::from(days)).starts_at(offset),
-        recovered: at.minus_days(convalescence.max().unwrap_or(0)),
-    }
+    let reported = at.local_day(offset).plus(1 - i64::from(days)).starts_at(offset);
+    Over::new(at.minus_days(days), reported, at.minus_days(convalescence.max().unwrap_or(0)))
 }

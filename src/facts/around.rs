@@ -46,7 +46,7 @@ impl Facts {
         let of = |&one: &PersonId| {
             let ends = self.contacts_of.range(one.index());
             let ends = ends.filter(move |&end| one == person || self.cases_of.contains(self.neighbours[end].index()));
-            ends.map(|end| self.contact_rows[end] as usize)
+            ends.map(|end| self.contact_rows[end].index())
         };
         circle.iter().flat_map(of).collect()
     }

@@ -5,13 +5,16 @@
 //!
 //! Invariant: what [`Facts::of_columns`] gives is as [`Facts::new`] left it, if the visitor gives back what it was shown.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use arrow::buffer::Buffer;
+
 use super::Facts;
-use crate::model::Flat;
 use crate::model::facts::TableColumns as _;
 use crate::model::flat::{Element, Visitor};
+use crate::model::{Chunked, Flat};
 
 impl Facts {
     /// Shows every column to a visitor, under a name of its own: its group, a dot, its name there. What came after the columns were
@@ -59,12 +62,12 @@ impl Facts {
             "reviews": reviews;
         }
         let visitor = &mut Group { name: "beside", visitor };
-        visitor.column("residence", self.residence.base_mut())?;
-        visitor.column("came_from", self.came_from.base_mut())?;
-        visitor.column("neighbours", self.neighbours.base_mut())?;
-        visitor.column("contact_rows", self.contact_rows.base_mut())?;
-        visitor.column("stay_region", self.stay_region.base_mut())?;
-        visitor.column("case_stays", self.case_stays.base_mut())?;
+        visitor.chunked("residence", &mut self.residence)?;
+        visitor.chunked("came_from", &mut self.came_from)?;
+        visitor.chunked("neighbours", &mut self.neighbours)?;
+        visitor.chunked("contact_rows", &mut self.contact_rows)?;
+        visitor.chunked("stay_region", &mut self.stay_region)?;
+        visitor.chunked("case_stays", &mut self.case_stays)?;
         visitor.column("shared_stays", &mut self.shared_stays)?;
         let mut until = Flat::from(vec![self.checkins_until, self.tests_until]);
         visitor.column("until", &mut until)?;
@@ -132,6 +135,47 @@ impl Facts {
     }
 }
 
+/// Columns by name, in memory.
+#[derive(Default)]
+pub(super) struct Held {
+    columns: HashMap<String, Buffer>,
+}
+
+impl Held {
+    /// Facts of the columns.
+    ///
+    /// # Panics
+    /// If they are not those of facts.
+    pub(super) fn into_facts(self) -> Facts {
+        let Ok(facts) = Facts::of_columns(&mut Given { columns: self.columns });
+        facts.expect("columns of facts belong together")
+    }
+}
+
+impl Visitor for Held {
+    type Error = Infallible;
+
+    fn column<T: Element>(&mut self, name: &str, column: &mut Flat<T>) -> Result<(), Infallible> {
+        self.columns.insert(name.to_owned(), std::mem::take(column).into_buffer());
+        Ok(())
+    }
+}
+
+/// Puts columns that were held in the place of those it is shown.
+struct Given {
+    columns: HashMap<String, Buffer>,
+}
+
+impl Visitor for Given {
+    type Error = Infallible;
+
+    fn column<T: Element>(&mut self, name: &str, column: &mut Flat<T>) -> Result<(), Infallible> {
+        let held = self.columns.remove(name).expect("every column is held");
+        *column = Flat::mapped(held).expect("values stay values");
+        Ok(())
+    }
+}
+
 /// Lets each column be shared.
 struct Share;
 
@@ -155,5 +199,9 @@ impl<V: Visitor> Visitor for Group<'_, V> {
 
     fn column<T: Element>(&mut self, name: &str, column: &mut Flat<T>) -> Result<(), V::Error> {
         self.visitor.column(&format!("{}.{name}", self.name), column)
+    }
+
+    fn chunked<T: Element>(&mut self, name: &str, column: &mut Chunked<T>) -> Result<(), V::Error> {
+        self.visitor.chunked(&format!("{}.{name}", self.name), column)
     }
 }

@@ -4,80 +4,88 @@
 //! Declarations are never over: the number of those before decides which one stands.
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
-use super::LiveFacts;
-use super::group::Ranges;
-use crate::model::facts::TableColumns as _;
-use crate::model::{Chunked, Outcome, Table, Timestamp};
+use super::{Facts, LiveFacts};
+use crate::model::{Outcome, Table, Timestamp};
 
 /// Up to when what has ended is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Over {
-    /// What ended then or before.
-    pub ended: Timestamp,
+    /// What ended then or before, in microseconds since 1970.
+    ended_us: i64,
     /// Health reports of before.
-    pub reported: Timestamp,
+    reported_us: i64,
     /// Cases that recovered then or before.
-    pub recovered: Timestamp,
+    recovered_us: i64,
+}
+
+impl Over {
+    /// What ended at an instant or before, health reports of before another, and cases that recovered at a third or before.
+    #[must_use]
+    pub const fn new(ended: Timestamp, reported: Timestamp, recovered: Timestamp) -> Self {
+        Self { ended_us: ended.0, reported_us: reported.0, recovered_us: recovered.0 }
+    }
+
+    /// Whether a row of a table is over. Panics if it is out of range.
+    pub(super) fn holds(&self, facts: &Facts, table: Table, row: usize) -> bool {
+        let ended = |at: Timestamp| at.0 <= self.ended_us;
+        match table {
+            Table::Declarations => false,
+            Table::Checkins => facts.checkins.reported_at[row].0 < self.reported_us,
+            Table::Cases => {
+                let (outcome, at) = (facts.cases.outcome[row].get(), facts.cases.outcome_at[row]);
+                outcome.is_some() && ended(at) && (outcome != Some(Outcome::Recovered) || at.0 <= self.recovered_us)
+            }
+            Table::Quarantines => ended(facts.quarantines.ended_at[row]),
+            Table::Contacts => ended(facts.contacts.ended_at(row)),
+            Table::Stays => ended(facts.stays.left_at[row]),
+            Table::RiskAreas => ended(facts.risk_areas().delisted_at[row]),
+            Table::Tests => ended(facts.tests.sampled_at[row]),
+            Table::Whitelist => ended(facts.whitelist.until_at[row]),
+            Table::Findings => ended(facts.findings.lifted_at[row]),
+            Table::Reviews => ended(facts.reviews.decided_at[row]),
+        }
+    }
+}
+
+impl Facts {
+    /// Rows of a table that stand and are over.
+    fn rows_over(&self, table: Table, over: Over) -> impl ParallelIterator<Item = usize> {
+        let rows = (0..self.ids_of(table).len()).into_par_iter();
+        rows.filter(move |&row| over.holds(self, table, row) && self.stands(table, row))
+    }
 }
 
 impl LiveFacts {
-    /// Rows that are over, by table and id. Cost: a pass over the ranges of every table, and the column that says when a row ended.
+    /// Rows that are over, by table and id. Cost: a pass over the columns of every table that say when a row ended.
     #[must_use]
     pub fn forgettable(&self, over: Over) -> Vec<(Table, u64)> {
         let facts = self.facts();
-        let people = facts.people;
-        let ended = |at: Timestamp| at <= over.ended;
-        let mut found = Vec::new();
-        let mut take = |table: Table, mut ids: Vec<u64>| {
+        let of = |&table: &Table| {
+            let mut ids: Vec<u64> = facts.rows_over(table, over).map(|row| facts.ids_of(table)[row]).collect();
             ids.sort_unstable();
-            found.extend(ids.into_iter().map(|id| (table, id)));
+            ids.into_iter().map(move |id| (table, id))
         };
-        macro_rules! of_persons {
-            ($rows:ident in $ranges:ident, $is_over:expr) => {
-                of_persons(people, &facts.$ranges, &facts.$rows.id, $is_over)
-            };
-        }
-        take(
-            Table::Checkins,
-            of_persons!(checkins in checkins_of, |row| facts.checkins.reported_at[row] < over.reported),
-        );
-        let is_over = |row: usize| {
-            let (outcome, at) = (facts.cases.outcome[row].get(), facts.cases.outcome_at[row]);
-            outcome.is_some() && ended(at) && (outcome != Some(Outcome::Recovered) || at <= over.recovered)
-        };
-        take(Table::Cases, of_persons!(cases in cases_of, is_over));
-        let is_over = |row| ended(facts.quarantines.ended_at[row]);
-        take(Table::Quarantines, of_persons!(quarantines in quarantines_of, is_over));
-        take(Table::Contacts, self.contacts_over(ended));
-        take(Table::Stays, of_persons!(stays in stays_of, |row| ended(facts.stays.left_at[row])));
-        let areas = facts.risk_areas().rows().filter(|area| ended(area.delisted_at));
-        take(Table::RiskAreas, areas.map(|area| area.id).collect());
-        take(Table::Tests, of_persons!(tests in tests_of, |row| ended(facts.tests.sampled_at[row])));
-        take(Table::Whitelist, of_persons!(whitelist in whitelist_of, |row| ended(facts.whitelist.until_at[row])));
-        take(Table::Findings, of_persons!(findings in findings_of, |row| ended(facts.findings.lifted_at[row])));
-        let reviews = facts.reviews.rows().filter(|review| ended(review.decided_at));
-        take(Table::Reviews, reviews.map(|review| review.id).collect());
-        found
+        Table::ALL.iter().flat_map(of).collect()
     }
 
-    /// Both ends lead to a contact; it is looked at from one.
-    fn contacts_over(&self, ended: impl Fn(Timestamp) -> bool + Sync) -> Vec<u64> {
-        let facts = self.facts();
-        let of = |person: usize| facts.contacts_of.span_of(person).range().map(move |end| (person, end));
-        let rows = (0..facts.people).into_par_iter().flat_map_iter(of);
-        let rows = rows.map(|(person, end)| (person, facts.contact_rows[end] as usize));
-        let rows = rows.filter(|&(person, row)| facts.contacts.person_a[row].index() == person);
-        rows.filter(|&(_, row)| ended(facts.contacts.ended_at(row))).map(|(_, row)| facts.contacts.id[row]).collect()
+    /// How many rows are over. Cost: as [`Self::forgettable`].
+    #[must_use]
+    pub fn count_forgettable(&self, over: Over) -> usize {
+        Table::ALL.iter().map(|&table| self.facts().rows_over(table, over).count()).sum()
     }
-}
 
-fn of_persons(
-    people: usize,
-    ranges: &(impl Ranges + Sync),
-    ids: &Chunked<u64>,
-    is_over: impl Fn(usize) -> bool + Sync,
-) -> Vec<u64> {
-    let rows = (0..people).into_par_iter().flat_map_iter(|person| ranges.span_of(person).range());
-    rows.filter(|&row| is_over(row)).map(|row| ids[row]).collect()
+    /// Takes out all rows that are over, by making all columns anew without them; persons, places and labels keep their numbers, and
+    /// whom it may concern is nobody. Cost: as closing and indexing facts, whatever there is to be taken out. Memory: all columns
+    /// that are left, once more.
+    pub fn forget(&mut self, over: Over) {
+        self.relist();
+        self.facts.share();
+        // What leads to rows is made anew; its room is wanted before.
+        let facts = std::mem::take(&mut self.facts);
+        *self = Self::new(Facts::default());
+        *self = Self::new(facts.without(over));
+    }
 }

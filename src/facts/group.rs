@@ -16,6 +16,7 @@ use super::bitmap::Bitmap;
 use super::paged::Moved;
 use crate::model::Flat;
 use crate::model::flat::Visitor;
+use crate::model::renumber::{rank, set_before};
 
 /// The rows of a key, and how many more would fit behind them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -123,7 +124,7 @@ impl Sparse {
     #[must_use]
     pub fn of_ascending(bound: usize, ascending: impl Iterator<Item = usize>) -> Self {
         let mut present = Bitmap::new(bound);
-        let (mut before, mut begins) = (Vec::new(), Vec::new());
+        let mut begins = Vec::new();
         let (mut rows, mut last) = (0u32, None);
         for key in ascending {
             debug_assert!(last.is_none_or(|last| last <= key), "keys must ascend");
@@ -135,13 +136,8 @@ impl Sparse {
             rows += 1;
         }
         begins.push(rows);
-        let mut met = 0;
-        for word in present.words() {
-            before.push(met);
-            met += word.count_ones();
-        }
-        before.push(met);
-        Self { present, before: before.into(), begins: begins.into(), ranked: None, moved: Moved::default() }
+        let before = set_before(present.words()).into();
+        Self { present, before, begins: begins.into(), ranked: None, moved: Moved::default() }
     }
 
     /// Shows its columns to a visitor.
@@ -195,12 +191,8 @@ impl Sparse {
 
     /// How many keys less than this one had rows when the ranges were made.
     fn place_of(&self, key: usize) -> usize {
-        let words = self.ranked.as_ref().unwrap_or(&self.present).words();
-        match (words.get(key / 64), self.before.get(key / 64)) {
-            (Some(word), Some(&before)) => before as usize + (word & ((1 << (key % 64)) - 1)).count_ones() as usize,
-            // Past the last word are the keys at the bound, and those that have come later.
-            _ => self.before.last().map_or(0, |&keys| keys as usize),
-        }
+        // Past the last word are the keys at the bound, and those that have come later.
+        rank(self.ranked.as_ref().unwrap_or(&self.present).words(), &self.before, key)
     }
 
     /// The keys that have rows, as a set.

@@ -21,7 +21,7 @@ use crate::model::facts::{
     Case, Checkin, Contact, Declaration, Finding, PlaceStay, Quarantine, Review, RiskArea, RiskAreas, Stay,
     TableColumns as _, Test, WhitelistEntry,
 };
-use crate::model::{Chunked, LabelId, PersonId, PlaceId, Region, Table, Timestamp};
+use crate::model::{Chunked, ContactRow, LabelId, PersonId, PlaceId, Region, Table, Timestamp};
 
 /// Whom changes may concern. Persons may be named more than once.
 #[derive(Debug, Default)]
@@ -476,7 +476,7 @@ impl LiveFacts {
         index.contacts.put(contact.id, row);
         for (person, other) in [(contact.person_a, contact.person_b), (contact.person_b, contact.person_a)] {
             let mut ends = ends!(self.facts);
-            insert(&mut ends, &mut self.facts.contacts_of, person.index(), (other, row), |_| true);
+            insert(&mut ends, &mut self.facts.contacts_of, person.index(), (other, ContactRow(row)), |_| true);
         }
         self.link(contact.person_a, contact.person_b);
     }
@@ -497,7 +497,7 @@ impl LiveFacts {
         let contact = facts.contacts.row(row as usize);
         for person in [contact.person_a, contact.person_b] {
             let mut ends = ends!(self.facts);
-            remove(&mut ends, &mut self.facts.contacts_of, person.index(), |&(_, other)| other == row);
+            remove(&mut ends, &mut self.facts.contacts_of, person.index(), |&(_, other)| other == ContactRow(row));
         }
         self.link(contact.person_a, contact.person_b);
         let facts = &mut self.facts;

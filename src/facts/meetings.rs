@@ -36,7 +36,7 @@ impl Facts {
             self.contacts_of.range(case as usize).map(move |end| Contact {
                 person_a: PersonId(case),
                 person_b: self.neighbours[end],
-                ..self.contacts.row(self.contact_rows[end] as usize)
+                ..self.contacts.row(self.contact_rows[end].index())
             })
         };
         let rows: Vec<Contact> = self.cases_of.keys().par_iter().flat_map_iter(contacts_of).collect();

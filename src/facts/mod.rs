@@ -13,6 +13,7 @@
 mod absorb;
 mod around;
 mod bitmap;
+mod closed;
 mod cluster;
 mod columns;
 mod forget;
@@ -46,7 +47,7 @@ use crate::model::facts::{
     Cases, Checkins, Contacts, Declarations, Findings, PlaceStay, Quarantines, Reviews, RiskAreas, Stays, TableColumns,
     Tables, Tests, Whitelist,
 };
-use crate::model::{Chunked, Flat, LabelId, PersonId, PlaceId, Region, RegionId, Table, Timestamp};
+use crate::model::{Chunked, ContactRow, Flat, LabelId, PersonId, PlaceId, Region, RegionId, Table, Timestamp};
 
 /// Names behind the ids.
 #[derive(Clone, Debug, Default)]
@@ -123,7 +124,7 @@ pub struct Facts {
     /// The other person of each end of a contact.
     pub neighbours: Chunked<PersonId>,
     /// The row in `contacts` of each end of a contact.
-    pub contact_rows: Chunked<u32>,
+    pub contact_rows: Chunked<ContactRow>,
     /// By person.
     pub stays: Stays,
     /// Ranges of `stays`.
@@ -286,22 +287,22 @@ impl Facts {
 }
 
 /// The neighbours of every person and the rows of the contacts with them, by person: each contact appears at both ends.
-fn neighbours_of(people: usize, contacts: &Contacts) -> (Offsets, Chunked<PersonId>, Chunked<u32>) {
+fn neighbours_of(people: usize, contacts: &Contacts) -> (Offsets, Chunked<PersonId>, Chunked<ContactRow>) {
     let (left, right) = (contacts.person_a.base(), contacts.person_b.base());
     let ends = || left.iter().chain(right).map(|person| person.index());
     let clusters = Clusters::new(people, ends());
-    let rows = (0u32..).take(contacts.len());
+    let rows = (0u32..).take(contacts.len()).map(ContactRow);
     let (owners, (mut neighbours, mut rows)) = rayon::join(
         || clusters.spread(ends().zip(left.iter().chain(right).copied()), PersonId(0)),
         || {
             rayon::join(
                 || clusters.spread(ends().zip(right.iter().chain(left).copied()), PersonId(0)),
-                || clusters.spread(ends().zip(rows.clone().chain(rows.clone())), 0),
+                || clusters.spread(ends().zip(rows.clone().chain(rows.clone())), ContactRow(0)),
             )
         },
     );
     let pieces = clusters.pieces(&mut neighbours).into_iter().zip(clusters.pieces(&mut rows));
-    let reorder = |(neighbours, rows): (&mut [PersonId], &mut [u32]), range: Range<u32>, order: &[u32]| {
+    let reorder = |(neighbours, rows): (&mut [PersonId], &mut [ContactRow]), range: Range<u32>, order: &[u32]| {
         gather(neighbours, range.start, order);
         gather(rows, range.start, order);
     };

@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use super::token_at;
 use crate::limits::ROWS_PER_TASK;
 use crate::model::flat::Visitor;
-use crate::model::{Chunked, Flat};
+use crate::model::{Chunked, Flat, Left};
 
 /// Frozen tokens: by id, and in the order of their bytes. Others may be added; a copy shares what it can.
 #[derive(Clone, Debug, Default)]
@@ -217,6 +217,24 @@ impl Tokens {
         }
         merged.extend_from_slice(rest);
         self.sorted = merged.into();
+    }
+
+    /// Those that are left, under their new ids. Cost: a copy of them; none to speak of if all are and none came late.
+    #[must_use]
+    pub fn left(&self, left: &Left) -> Self {
+        if left.is_all() && self.late.len() == 0 {
+            return self.clone();
+        }
+        let (mut bytes, mut ends) = (Vec::new(), Vec::with_capacity(left.len()));
+        for id in (0..self.len()).filter(|&id| left.contains(id)) {
+            bytes.extend_from_slice(self.bytes_at(id));
+            ends.push(bytes.len());
+        }
+        let mut all = self.clone();
+        all.sort();
+        let sorted = all.sorted.iter().map(|&id| id as usize).filter(|&id| left.contains(id));
+        let sorted = sorted.map(|id| left.number(id)).collect();
+        Self { bytes: bytes.into(), ends: ends.into(), sorted, ..Self::default() }
     }
 
     /// Lets copies share what they hold.

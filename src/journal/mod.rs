@@ -206,20 +206,41 @@ impl<S: Storage> Journal<S> {
     pub fn replay<E: From<JournalError>>(
         &self,
         from: Position,
-        visit: impl FnMut(Position, &[u8]) -> Result<(), E>,
+        mut visit: impl FnMut(Position, &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        replay(&self.storage, &self.segments, Some(self.end), self.last, from, visit)
+        let (segments, last) = (&self.segments, self.last);
+        let from = from.max(Position(1));
+        let at = segments.partition_point(|segment| segment.first <= from);
+        let Some(at) = at.checked_sub(1) else {
+            let first = segments.first().map_or(last.0 + 1, |segment| segment.first.0);
+            return Err(JournalError::Dropped { position: from.0, first }.into());
+        };
+        let mut next = segments[at].first;
+        for (number, segment) in segments.iter().enumerate().skip(at) {
+            if segment.first != next {
+                let detail = "it does not follow the segment before it: one is missing or cut";
+                return Err(segment.damaged(Bad { offset: 0, next, detail }).into());
+            }
+            let bytes = self.storage.read(&segment.name)?;
+            // Past the end of the one that is written to may be what is left of a group that failed.
+            let is_last = number + 1 == segments.len();
+            let end = if is_last { usize::try_from(self.end).unwrap_or(usize::MAX) } else { usize::MAX };
+            let visit = |at: Position, payload: &[u8]| if at < from { Ok(()) } else { visit(at, payload) };
+            let walked = frame::walk(&bytes[..bytes.len().min(end)], segment.first, visit)?;
+            next = walked.map_err(|bad| segment.damaged(bad))?.next;
+        }
+        if next != last.next() {
+            let last = &segments[segments.len() - 1];
+            let detail = "it ends before what was acknowledged";
+            return Err(last.damaged(Bad { offset: 0, next, detail }).into());
+        }
+        Ok(())
     }
 
-    /// The segments that are full: another thread may read them while this journal is added to, as long as they are not dropped.
+    /// How many segments that are full hold something from a position on.
     #[must_use]
-    pub fn sealed(&self) -> Sealed<S>
-    where
-        S: Clone,
-    {
-        let full = self.segments.len() - 1;
-        let (segments, last) = (self.segments[..full].to_vec(), Position(self.segments[full].first.0 - 1));
-        Sealed { storage: self.storage.clone(), segments, last }
+    pub fn sealed_since(&self, position: Position) -> usize {
+        self.segments.iter().skip(1).filter(|next| next.first > position).count()
     }
 
     /// Lets another segment follow, so that all there is is sealed; unless the last one is empty.
@@ -259,92 +280,6 @@ impl<S: Storage> Journal<S> {
         }
         Ok(dropped)
     }
-}
-
-/// Segments of a journal that nobody writes to any more.
-#[derive(Clone, Debug)]
-pub struct Sealed<S: Storage = Folder> {
-    storage: S,
-    segments: Vec<Segment>,
-    last: Position,
-}
-
-impl<S: Storage> Sealed<S> {
-    /// Position of the last payload.
-    #[must_use]
-    pub const fn last(&self) -> Position {
-        self.last
-    }
-
-    /// Those that hold something from a position on.
-    #[must_use]
-    pub fn since(&self, position: Position) -> &[Segment] {
-        let next = self.segments.iter().skip(1).map(|segment| segment.first.0).chain([self.last.0 + 1]);
-        let done = next.take_while(|&next| next <= position.0).count();
-        &self.segments[done.min(self.segments.len())..]
-    }
-
-    /// The first so many of those that hold something from a position on.
-    #[must_use]
-    pub fn first_since(&self, position: Position, segments: usize) -> Self
-    where
-        S: Clone,
-    {
-        let since = self.since(position);
-        let last = since.get(segments).map_or(self.last, |next| Position(next.first.0 - 1));
-        Self { storage: self.storage.clone(), segments: since[..segments.min(since.len())].to_vec(), last }
-    }
-
-    /// Shows all payloads from a position on, in order. Memory: one segment.
-    ///
-    /// # Errors
-    /// As [`Journal::replay`].
-    pub fn replay<E: From<JournalError>>(
-        &self,
-        from: Position,
-        visit: impl FnMut(Position, &[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
-        if from > self.last {
-            return Ok(());
-        }
-        replay(&self.storage, &self.segments, None, self.last, from, visit)
-    }
-}
-
-/// Shows the payloads of segments, of which the last one may end before its file does, from a position on to the last one.
-fn replay<S: Storage, E: From<JournalError>>(
-    storage: &S,
-    segments: &[Segment],
-    tail_end: Option<u64>,
-    last: Position,
-    from: Position,
-    mut visit: impl FnMut(Position, &[u8]) -> Result<(), E>,
-) -> Result<(), E> {
-    let from = from.max(Position(1));
-    let at = segments.partition_point(|segment| segment.first <= from);
-    let Some(at) = at.checked_sub(1) else {
-        let first = segments.first().map_or(last.0 + 1, |segment| segment.first.0);
-        return Err(JournalError::Dropped { position: from.0, first }.into());
-    };
-    let mut next = segments[at].first;
-    for (number, segment) in segments.iter().enumerate().skip(at) {
-        if segment.first != next {
-            let detail = "it does not follow the segment before it: one is missing or cut";
-            return Err(segment.damaged(Bad { offset: 0, next, detail }).into());
-        }
-        let bytes = storage.read(&segment.name)?;
-        // Past the end of the one that is written to may be what is left of a group that failed.
-        let tail_end = tail_end.filter(|_| number + 1 == segments.len());
-        let end = tail_end.and_then(|end| usize::try_from(end).ok()).map_or(bytes.len(), |end| bytes.len().min(end));
-        let visit = |at: Position, payload: &[u8]| if at < from { Ok(()) } else { visit(at, payload) };
-        next = frame::walk(&bytes[..end], segment.first, visit)?.map_err(|bad| segment.damaged(bad))?.next;
-    }
-    if next != last.next() {
-        let last = &segments[segments.len() - 1];
-        let detail = "it ends before what was acknowledged";
-        return Err(last.damaged(Bad { offset: 0, next, detail }).into());
-    }
-    Ok(())
 }
 
 /// The segments in a folder with their bytes, oldest first, also of a journal that is open elsewhere.

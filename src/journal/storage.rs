@@ -15,7 +15,7 @@ use super::JournalError;
 const LOCK: &str = "journal.lock";
 
 /// Named files in one folder.
-pub trait Storage {
+pub trait Storage: Send + Sync {
     /// An open file.
     type File: StorageFile;
 
@@ -57,7 +57,7 @@ pub trait Storage {
 }
 
 /// A file of a [`Storage`].
-pub trait StorageFile {
+pub trait StorageFile: Send + Sync {
     /// Writes at an offset.
     ///
     /// # Errors

@@ -115,8 +115,8 @@ macro_rules! tables {
             }
 
             fn visit<V: Visitor>(&mut self, visitor: &mut V) -> Result<(), V::Error> {
-                visitor.column("id", self.id.base_mut())?;
-                $(visitor.column(stringify!($field), self.$field.base_mut())?;)+
+                visitor.chunked("id", &mut self.id)?;
+                $(visitor.chunked(stringify!($field), &mut self.$field)?;)+
                 Ok(())
             }
 

@@ -21,13 +21,15 @@ use std::sync::Arc;
 use arrow::buffer::Buffer;
 use rayon::prelude::*;
 
+use super::chunked::Chunked;
 use super::enums::{
     Admission, CaseKind, ClosedEnum, DocType, EnumSet, Level, Outcome, QuarantineKind, ReviewState, Setting, Symptom,
     TestResult,
 };
 use super::facts::PlaceStay;
-use super::ids::{LabelId, Origin, PersonId, PlaceId, Region, RegionId};
+use super::ids::{ContactRow, LabelId, Origin, PersonId, PlaceId, Region, RegionId};
 use super::optional::Optional;
+use super::renumber::Renumbering;
 use super::time::Timestamp;
 
 /// Values looked at by one task of the pool.
@@ -44,6 +46,12 @@ pub unsafe trait Element: Copy + Send + Sync + 'static {
 
     /// Whether these bits are a value.
     fn is_value(bits: Self::Bits) -> bool;
+
+    /// The value, what it names by number being named by its new one; which is left.
+    #[must_use]
+    fn renumbered(self, _to: &Renumbering) -> Self {
+        self
+    }
 }
 
 /// A value of a row, and the form in which a column keeps it.
@@ -58,7 +66,7 @@ pub trait Keep: Copy {
 }
 
 macro_rules! elements {
-    ($($type:ty as $bits:ty, $is_value:expr;)+) => {$(
+    ($($type:ty as $bits:ty, $is_value:expr $(, $renumbered:expr)?;)+) => {$(
         const _: () = assert!(size_of::<$type>() == size_of::<$bits>() && align_of::<$type>() == align_of::<$bits>());
 
         // SAFETY: size and alignment are asserted above; bits are unsigned integers or arrays of them; the types are transparent,
@@ -70,6 +78,11 @@ macro_rules! elements {
                 let is_value: fn($bits) -> bool = $is_value;
                 is_value(bits)
             }
+
+            $(fn renumbered(self, to: &Renumbering) -> Self {
+                let renumbered: fn(Self, &Renumbering) -> Self = $renumbered;
+                renumbered(self, to)
+            })?
         }
 
         impl Keep for $type {
@@ -101,15 +114,16 @@ elements! {
     Optional<Timestamp> as u64, |_| true;
     Optional<u16> as u32, |_| true;
     Optional<Outcome> as u8, |_| true;
-    PersonId as u32, |_| true;
+    PersonId as u32, |_| true, |person, to| to.person(person);
+    ContactRow as u32, |_| true, |row, to| to.contact(row);
     // Zero is not there.
-    PlaceId as u32, |bits| bits != 0;
-    LabelId as u32, |bits| bits != 0;
+    PlaceId as u32, |bits| bits != 0, |place, to| to.place(place);
+    LabelId as u32, |bits| bits != 0, |label, to| to.label(label);
     RegionId as u32, |bits| bits != 0;
     Region as u32, |bits| Region::new(bits).is_some();
     // Zero is `None`: so the language lays out what is transparent over a number that is not zero.
-    Option<PlaceId> as u32, |_| true;
-    Option<LabelId> as u32, |_| true;
+    Option<PlaceId> as u32, |_| true, |place, to| place.map(|place| to.place(place));
+    Option<LabelId> as u32, |_| true, |label, to| label.map(|label| to.label(label));
     Option<RegionId> as u32, |_| true;
     Option<Region> as u32, |bits| bits == 0 || Region::new(bits).is_some();
     EnumSet<Symptom> as u8, |_| true;
@@ -122,7 +136,7 @@ elements! {
     TestResult as u8, is_one_of::<TestResult>;
     ReviewState as u8, is_one_of::<ReviewState>;
     Origin as [u32; 2], |_| true;
-    PlaceStay as [u64; 3], |_| true;
+    PlaceStay as [u64; 3], |_| true, |stay, to| PlaceStay { person: to.person(stay.person), ..stay };
 }
 
 /// Why bytes are not values of a type.
@@ -358,6 +372,14 @@ pub trait Visitor {
     /// # Errors
     /// The visitor's own.
     fn column<T: Element>(&mut self, name: &str, column: &mut Flat<T>) -> Result<(), Self::Error>;
+
+    /// A column that may have grown, of which most want the base alone.
+    ///
+    /// # Errors
+    /// The visitor's own.
+    fn chunked<T: Element>(&mut self, name: &str, column: &mut Chunked<T>) -> Result<(), Self::Error> {
+        self.column(name, column.base_mut())
+    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,19 @@ impl PersonId {
     }
 }
 
+/// A row of the table of contacts, named from an end of the contact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(transparent)]
+pub struct ContactRow(pub u32);
+
+impl ContactRow {
+    /// The row as an index into the table's columns.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 macro_rules! niche_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

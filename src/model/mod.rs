@@ -11,6 +11,7 @@ pub mod ids;
 pub mod optional;
 pub mod published;
 pub mod rejection;
+pub mod renumber;
 pub mod schema;
 pub mod time;
 
@@ -21,8 +22,9 @@ pub use enums::{
     Symptom, TestResult,
 };
 pub use flat::Flat;
-pub use ids::{LabelId, Origin, PersonId, PlaceId, Region, RegionId, RuleId, RuleMask};
+pub use ids::{ContactRow, LabelId, Origin, PersonId, PlaceId, Region, RegionId, RuleId, RuleMask};
 pub use optional::Optional;
 pub use rejection::{Reason, Rejection};
+pub use renumber::{Left, Renumbering};
 pub use schema::{Column, ColumnType, Table};
 pub use time::{LocalDay, Timestamp, UtcOffset};

@@ -107,7 +107,7 @@ impl FactTable {
                     return None;
                 }
                 let is_end = self.table == Table::Contacts;
-                rows.extend(ranges().flatten().map(|at| if is_end { facts.contact_rows[at] } else { short(at) }));
+                rows.extend(ranges().flatten().map(|at| if is_end { facts.contact_rows[at].0 } else { short(at) }));
                 Some("person")
             }
             (Kept::Place(_), Wanted::Among(places)) => {

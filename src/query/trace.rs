@@ -28,7 +28,7 @@ pub(super) fn contacts_of(facts: &Facts, person: PersonId, degree: i64, at: Time
         let mut next = Vec::new();
         for &near in &edge {
             for end in facts.contacts_of.range(near.index()) {
-                if facts.contacts.started_at[facts.contact_rows[end] as usize] > at {
+                if facts.contacts.started_at[facts.contact_rows[end].index()] > at {
                     continue;
                 }
                 let other = facts.neighbours[end];
@@ -38,7 +38,7 @@ pub(super) fn contacts_of(facts: &Facts, person: PersonId, degree: i64, at: Time
                 });
                 if distance == degree {
                     let via = Some(near).filter(|&near| near != person);
-                    found.push(Met { degree, person: other, via, row: facts.contact_rows[end] });
+                    found.push(Met { degree, person: other, via, row: facts.contact_rows[end].0 });
                 }
             }
         }

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use super::{CHANGES, REJECTIONS, RunError, journal};
 use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::columns;
 use crate::engine::EngineError;
 use crate::journal::{JournalError, Position, list};
 use crate::limits::COPY_TRIES_MAX;
@@ -30,11 +31,11 @@ pub struct Copied {
     pub has_changes: bool,
 }
 
-/// Copies a store to a folder that is not there yet.
+/// Copies a store to a folder that is not there yet; the columns of its checkpoint, which can be made again, only if they are wanted.
 ///
 /// # Errors
 /// What the system says; damage in the store, which is then in no copy; a folder that is there.
-pub fn copy(store: &Path, into: &Path) -> Result<Copied, RunError> {
+pub fn copy(store: &Path, into: &Path, with_columns: bool) -> Result<Copied, RunError> {
     if into.exists() {
         return Err(at(into)(ErrorKind::AlreadyExists.into()));
     }
@@ -43,7 +44,7 @@ pub fn copy(store: &Path, into: &Path) -> Result<Copied, RunError> {
     let mut tries = 1;
     loop {
         let unfinished = tempfile::Builder::new().prefix(".copy-").tempdir_in(parent).map_err(at(parent))?;
-        match copy_once(store, unfinished.path()) {
+        match copy_once(store, unfinished.path(), with_columns) {
             Ok(copied) => {
                 fs::rename(unfinished.path(), into).map_err(at(into))?;
                 // It has another name now, and stays.
@@ -78,14 +79,18 @@ impl<E: Into<RunError>> From<E> for Gone {
     }
 }
 
-fn copy_once(store: &Path, into: &Path) -> Result<Copied, Gone> {
+fn copy_once(store: &Path, into: &Path, with_columns: bool) -> Result<Copied, Gone> {
     let mut bytes = 0;
-    let checkpoint = Checkpoint::newest_unchecked(store)?;
+    let checkpoint = Checkpoint::newest_in_use(store)?;
     if let Some(checkpoint) = &checkpoint {
         let inside = checkpoint.dir().strip_prefix(store).map_err(|error| at(store)(io::Error::other(error)))?;
         let files = entries(checkpoint.dir())?;
         make(&into.join(inside))?;
-        for file in files {
+        let is_wanted = |file: &PathBuf| {
+            let name = file.to_string_lossy();
+            !columns::is_of_columns(&name) || (with_columns && !columns::is_unfinished(&name))
+        };
+        for file in files.into_iter().filter(is_wanted) {
             bytes += copy_file(&store.join(inside).join(&file), &into.join(inside).join(&file), u64::MAX)?;
         }
         sync(&into.join(inside)).map_err(at(into))?;

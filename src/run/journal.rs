@@ -27,7 +27,7 @@ pub struct Listing {
 /// # Errors
 /// What the system says; a manifest that is damaged.
 pub fn list(store: &Path) -> Result<Listing, RunError> {
-    let checkpoint = Checkpoint::newest_unchecked(store)?
+    let checkpoint = Checkpoint::newest_in_use(store)?
         .map(|found| (found.position(), found.standing().as_of(), found.rows(), found.bytes()));
     Ok(Listing { checkpoint, segments: journal::list(&store.join("journal"))? })
 }
@@ -56,6 +56,7 @@ pub struct Checked {
 pub fn check(store: &Path) -> Result<Checked, RunError> {
     let (journal, recovery) = open(store)?;
     let newest = Checkpoint::newest(store)?;
+    newest.as_ref().map_or(Ok(()), Checkpoint::check)?;
     let (checkpoint, refused) = newest.map_or((Position(0), 0), |found| (found.position(), found.standing().refused));
     let mut checked = Checked { checkpoint, last: journal.last(), refused, recovery, ..Checked::default() };
     if journal.last() < checkpoint {
@@ -94,7 +95,8 @@ fn each_record(
 }
 
 /// Writes what the journal says from a position on, as messages that a feed takes, each with its position: rows that were put in,
-/// rows that were taken out, ticks. What is no message of a feed is there as well: `rules`, and how far a `source` was read.
+/// rows that were taken out, ticks. What is no message of a feed is there as well: `rules`, what was `forgotten`, and how far a
+/// `source` was read.
 ///
 /// # Errors
 /// Damage; positions that have been dropped; an output that cannot be written.
@@ -119,6 +121,7 @@ pub fn dump(store: &Path, from: Option<Position>, out: &mut (dyn Write + Send)) 
             }
             Word::Rules(rules) => say(&mut lines, &serde_json::json!({ "position": position, "rules": rules })),
             Word::Facts(batch) => write_batch(&mut lines, position, batch)?,
+            Word::Forget(over) => say(&mut lines, &serde_json::json!({ "position": position, "forgotten": over })),
             Word::Time => {}
         }
         if let Some(source) = &record.source {

@@ -16,6 +16,7 @@
 
 pub mod copy;
 pub mod journal;
+mod open;
 mod outlets;
 mod requests;
 #[cfg(feature = "sql")]
@@ -29,13 +30,15 @@ use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 
-use crate::checkpoint::{Checkpoint, CheckpointError, Keeper};
-use crate::engine::{Begin, Engine, EngineError, Outcome, Record, Rules, Standing, Word};
-use crate::facts::{Facts, Names};
+use crate::checkpoint::{CheckpointError, Keeper};
+use crate::engine::{Engine, EngineError, Outcome, Record, Rules, Word};
 use crate::ingest::feed::Event;
-use crate::ingest::{self, IngestError, Loaded, Observer};
-use crate::journal::{Folder, Journal, JournalError, Position};
-use crate::limits::{JOURNAL_SEGMENT_BYTES, NOTES_MAX, TIMER_MILLIS_MAX, UNKNOWN_COLUMNS_MAX};
+use crate::ingest::{IngestError, Observer};
+use crate::journal::{Folder, JournalError, Position};
+use crate::limits::{
+    FORGET_MILLIS, FORGET_ROWS_ALONE, FORGET_ROWS_MAX, JOURNAL_SEGMENT_BYTES, NOTES_MAX, TIMER_MILLIS_MAX,
+    UNKNOWN_COLUMNS_MAX,
+};
 use crate::model::schema::{codes_schema, rejections_schema};
 use crate::model::{Colour, Rejection, Table, Timestamp};
 use crate::rules::{Catalog, ResolveError, RuleSet};
@@ -44,8 +47,9 @@ use crate::sources::{self, Files, Followed, Piece, Source, SourceError, Told, Wa
 
 pub use requests::{NotTaken, Receipt, Reply, Request, Say, Seen};
 
+use open::{Opened, open_engine};
 use outlets::{Outlets, open_outlets};
-use upkeep::{Forgetting, drop_what_is_kept, forget, keep};
+use upkeep::{Forgetting, drop_what_is_kept, forget, forget_at_once, keep};
 
 /// What a run is asked to do.
 #[derive(Debug)]
@@ -231,6 +235,13 @@ pub struct Report {
     pub warnings: Vec<String>,
 }
 
+impl Report {
+    fn warn(&mut self, why: String) {
+        tracing::warn!("{why}");
+        self.warnings.push(why);
+    }
+}
+
 /// Runs until the feeds end or the watcher says so.
 ///
 /// # Errors
@@ -238,9 +249,11 @@ pub struct Report {
 pub fn run(job: &Job<'_>, stdout: &mut (dyn Write + Send), watcher: &dyn Watcher) -> Result<Report, RunError> {
     let mut report = Report::default();
     let mut sources = open_sources(job)?;
-    let (mut engine, checkpoint) = open_engine(job.store, job.data, job.segment_bytes, watcher, &mut report)?;
+    let Opened { mut engine, checkpoint, lacks_columns } =
+        open_engine(job.store, job.data, job.segment_bytes, watcher, &mut report)?;
     let (mut outlets, told) = open_outlets(job, stdout, &engine)?;
     let mut keeper = Keeper::new(job.store, checkpoint, job.segment_bytes);
+    let unkept = lacks_columns.then(|| engine.city_mut().facts_view());
     if engine.last() == Position(0) {
         let at = watcher.now().or(job.as_of).ok_or(RunError::NoInstant)?;
         let rules = find_rules(job.rules.unwrap_or(RULES_DEFAULT), at)?;
@@ -250,6 +263,13 @@ pub fn run(job: &Job<'_>, stdout: &mut (dyn Write + Send), watcher: &dyn Watcher
     } else {
         engine.recover(told, |city, outcome| Ok::<(), RunError>(outlets.tell(city, outcome)?))?;
         catch_up(job, &mut engine, &mut outlets, watcher)?;
+    }
+    if let Some(over) = engine.city().largely_over() {
+        // Others are kept soon, and the room of these is wanted.
+        drop(unkept);
+        forget_at_once(&mut engine, &mut outlets, &mut keeper, over, watcher)?;
+    } else if let Some(facts) = unkept {
+        keeper.begin_columns(facts);
     }
     hand_over(&engine, &mut outlets, watcher)?;
     tracing::info!(position = engine.last().0, as_of = %engine.city().as_of().to_rfc3339(), "ready");
@@ -270,7 +290,7 @@ pub fn run(job: &Job<'_>, stdout: &mut (dyn Write + Send), watcher: &dyn Watcher
             keeper.want();
         }
         drop_what_is_kept(&mut engine, &mut keeper, true, &mut report)?;
-        keep(&engine, &mut outlets, &mut keeper)?;
+        keep(&mut engine, &mut outlets, &mut keeper)?;
         drop_what_is_kept(&mut engine, &mut keeper, true, &mut report)?;
     }
     end(engine, outlets, job, report)
@@ -298,59 +318,6 @@ pub const CHANGES: &str = "changes.ndjson";
 /// Name of the file of refused messages in a store.
 pub const REJECTIONS: &str = "rejections.ndjson";
 const RULES_DEFAULT: &str = "hangzhou";
-
-fn open_engine(
-    store: &Path,
-    data: Option<&Path>,
-    segment_bytes: u64,
-    observer: &dyn Observer,
-    report: &mut Report,
-) -> Result<(Engine<Folder>, Option<Checkpoint>), RunError> {
-    let (journal, recovery) = Journal::open(Folder::open(&store.join("journal"))?)?;
-    let journal = journal.with_segment_bytes(segment_bytes);
-    report.cut_bytes = recovery.cut_bytes;
-    let print = data.map(|data| ingest::discover(data)?.fingerprint()).transpose()?;
-    if let Some(checkpoint) = Checkpoint::newest(store)? {
-        let standing = checkpoint.standing().clone();
-        if print.is_some() && print != standing.data {
-            return Err(EngineError::of_data(standing.data.as_deref(), print.as_deref()).into());
-        }
-        let facts = checkpoint.load(observer)?;
-        return Ok((Engine::new(journal, facts, standing)?, Some(checkpoint)));
-    }
-    let (Some(data), Some(print)) = (data, print) else {
-        return Ok((Engine::new(journal, Facts::default(), Standing::before_all(None))?, None));
-    };
-    if let Some(begin) = begin_of(&journal)?.filter(|begin| begin.data.as_ref() != Some(&print)) {
-        return Err(EngineError::of_data(begin.data.as_deref(), Some(&print)).into());
-    }
-    let loaded = ingest::load(data, observer)?;
-    report.warnings.extend(loaded.warnings.iter().cloned());
-    if !loaded.rejections.is_empty() {
-        let rows = loaded.rejections.len();
-        report.warnings.push(format!("{rows} rows of {} are invalid; `sanma recompute` lists them", data.display()));
-    }
-    let checkpoint = Checkpoint::of_data(store, &loaded, print, &|| observer.interrupted())?;
-    let Loaded { tables, persons, places, labels, .. } = loaded;
-    let facts = Facts::new(tables, Names { persons, places, labels });
-    Ok((Engine::new(journal, facts, checkpoint.standing().clone())?, Some(checkpoint)))
-}
-
-/// How a journal began, if it has.
-fn begin_of(journal: &Journal) -> Result<Option<Begin>, RunError> {
-    let mut found = None;
-    // The first record says it; the rest is not looked at.
-    let read = journal.replay(Position(1), |position, payload| {
-        let record = Record::decode(payload).map_err(|cause| EngineError::Record { position, cause })?;
-        let Word::Begin(begin) = record.word else { return Err(EngineError::NoBeginning) };
-        found = Some(begin);
-        Err(EngineError::NoBeginning)
-    });
-    match read {
-        Err(EngineError::NoBeginning) if found.is_some() => Ok(found),
-        read => Ok(read.map(|()| None)?),
-    }
-}
 
 fn find_rules(request: &str, at: Timestamp) -> Result<RuleSet, RunError> {
     let catalog = Catalog::shipped().map_err(ResolveError::Invalid)?;
@@ -447,7 +414,7 @@ fn follow(
     let (nothing, no_requests) = (crossbeam_channel::never(), crossbeam_channel::never());
     let mut is_asked = requests.is_some();
     let (mut told, mut requests) = (&sources.told, requests.unwrap_or(&no_requests));
-    let mut forgetting = Forgetting::default();
+    let (mut forgetting, turn) = (Forgetting::default(), crossbeam_channel::tick(Duration::from_millis(FORGET_MILLIS)));
     while !follower.watcher.interrupted() {
         // Who has something to forget does not wait.
         let wait_millis = if forgetting.pending.is_empty() { TIMER_MILLIS_MAX } else { 0 };
@@ -480,14 +447,19 @@ fn follow(
             let time = Record { as_of, source: None, refused: Vec::new(), word: Word::Time };
             step(engine, outlets, follower.watcher, vec![time])?;
         }
-        forget(engine, outlets, keeper, &mut forgetting, follower.watcher)?;
+        // What waits comes first, but not for ever.
+        if (told.is_empty() && requests.is_empty()) || turn.try_recv().is_ok() {
+            forget(engine, outlets, keeper, &mut forgetting, FORGET_ROWS_MAX, follower.watcher)?;
+        }
         hand_over(engine, outlets, follower.watcher)?;
         follower.watcher.passed(Stage::Tell);
         drop_what_is_kept(engine, keeper, false, follower.report)?;
         keep(engine, outlets, keeper)?;
         follower.watcher.passed(Stage::Keep);
     }
-    while !follower.watcher.interrupted() && forget(engine, outlets, keeper, &mut forgetting, follower.watcher)? {}
+    while !follower.watcher.interrupted()
+        && forget(engine, outlets, keeper, &mut forgetting, FORGET_ROWS_ALONE, follower.watcher)?
+    {}
     for (table, columns) in std::mem::take(&mut follower.unknown) {
         let names = columns.into_iter().collect::<Vec<_>>().join(", ");
         follower.report.warnings.push(format!("{}: unknown columns are ignored: {names}", table.name()));
@@ -569,7 +541,7 @@ pub struct Verified {
 /// # Errors
 /// [`RunError`].
 pub fn verify(store: &Path, data: Option<&Path>, observer: &dyn Observer) -> Result<Verified, RunError> {
-    let (mut engine, _) = open_engine(store, data, JOURNAL_SEGMENT_BYTES, observer, &mut Report::default())?;
+    let Opened { mut engine, .. } = open_engine(store, data, JOURNAL_SEGMENT_BYTES, observer, &mut Report::default())?;
     engine.recover(Position(0), |_, _| Ok::<(), RunError>(()))?;
     let city = engine.city_mut();
     let facts = Table::ALL.into_iter().map(|table| city.rows_of(table)).sum();

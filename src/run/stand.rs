@@ -3,15 +3,16 @@
 //! The one idea: a copy (`copy`) is read as a run reads its store, without a look at anybody's code: so the store is not touched, also
 //! if it is in use, and neither waits for the other.
 //!
-//! Cost: the copy, which takes as much disk as the store; a load of the checkpoint, a replay, and one more pass to put what has changed
-//! in order.
+//! Cost: the copy, which takes as much disk as the store; that of opening the checkpoint, a replay, and a copy of all columns without
+//! what has been left behind.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use super::{CHANGES, REJECTIONS, Report, RunError, copy, journal, open_engine};
+use super::open::{Opened, open_engine};
+use super::{CHANGES, REJECTIONS, Report, RunError, copy, journal};
 use crate::engine::EngineError;
 use crate::facts::Facts;
 use crate::ingest::Observer;
@@ -46,17 +47,16 @@ pub struct Stood {
 pub fn stand(store: &Path, observer: &dyn Observer) -> Result<Stood, RunError> {
     let copied = tempfile::tempdir().map_err(copy::at(store))?;
     let into = copied.path().join("store");
-    copy::copy(store, &into)?;
-    let (mut engine, _) = open_engine(&into, None, JOURNAL_SEGMENT_BYTES, observer, &mut Report::default())?;
+    copy::copy(store, &into, true)?;
+    let Opened { mut engine, .. } = open_engine(&into, None, JOURNAL_SEGMENT_BYTES, observer, &mut Report::default())?;
     engine.absorb_all()?;
     let mut city = engine.into_city();
-    city.sort_names();
     let (as_of, position) = (city.as_of(), city.position());
     let program = Arc::clone(city.program().ok_or(EngineError::NoBeginning)?);
-    let (tables, names) = city.into_tables();
+    let facts = city.facts_view().closed();
     let there = |path: PathBuf| Some(path).filter(|path| path.exists());
     Ok(Stood {
-        facts: Facts::new(tables, names),
+        facts,
         program,
         as_of,
         position,

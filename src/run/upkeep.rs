@@ -2,11 +2,11 @@
 
 use super::outlets::Outlets;
 use super::{Report, RunError, Watcher, step};
-use crate::checkpoint::Keeper;
+use crate::checkpoint::{Keeper, Made};
 use crate::engine::{Engine, Record, Word};
+use crate::facts::Over;
 use crate::ingest::feed::Batch;
 use crate::journal::Folder;
-use crate::limits::FORGET_ROWS_MAX;
 use crate::model::{LocalDay, Table};
 
 /// Rows past their retention that are still there.
@@ -18,14 +18,35 @@ pub(super) struct Forgetting {
     pub(super) pending: Vec<(Table, u64)>,
 }
 
+/// Takes out at once what is past its retention: before anybody is followed, as it takes its time. A checkpoint is wanted then.
+pub(super) fn forget_at_once(
+    engine: &mut Engine<Folder>,
+    outlets: &mut Outlets<'_>,
+    keeper: &mut Keeper,
+    over: Over,
+    watcher: &dyn Watcher,
+) -> Result<(), RunError> {
+    let as_of = engine.city().as_of();
+    step(
+        engine,
+        outlets,
+        watcher,
+        vec![Record { as_of, source: None, refused: Vec::new(), word: Word::Forget(over) }],
+    )?;
+    engine.seal()?;
+    keeper.want();
+    Ok(())
+}
+
 /// Looks once a day for rows past their retention, and deletes some: as records of the journal, like all that changes facts, and
-/// a few at a time, between what feeds tell. When all are gone a checkpoint is wanted, so that they leave the disk as well.
+/// so many at a time, between what feeds tell. When all are gone a checkpoint is wanted, so that they leave the disk as well.
 /// Gives whether there are more.
 pub(super) fn forget(
     engine: &mut Engine<Folder>,
     outlets: &mut Outlets<'_>,
     keeper: &mut Keeper,
     forgetting: &mut Forgetting,
+    rows: usize,
     watcher: &dyn Watcher,
 ) -> Result<bool, RunError> {
     let day = engine.city().day();
@@ -38,7 +59,7 @@ pub(super) fn forget(
     if pending.is_empty() {
         return Ok(false);
     }
-    let deletes = pending.drain(pending.len().saturating_sub(FORGET_ROWS_MAX)..).rev().collect();
+    let deletes = pending.drain(pending.len().saturating_sub(rows)..).rev().collect();
     let word = Word::Facts(Box::new(Batch { deletes, ..Batch::default() }));
     let as_of = engine.city().as_of();
     step(engine, outlets, watcher, vec![Record { as_of, source: None, refused: Vec::new(), word }])?;
@@ -50,12 +71,19 @@ pub(super) fn forget(
 }
 
 /// Begins a checkpoint if it is time. What was told is made durable first: what a checkpoint holds is not told again.
-pub(super) fn keep(engine: &Engine<Folder>, outlets: &mut Outlets<'_>, keeper: &mut Keeper) -> Result<(), RunError> {
-    let sealed = engine.sealed();
-    if keeper.is_due(&sealed) {
+pub(super) fn keep(
+    engine: &mut Engine<Folder>,
+    outlets: &mut Outlets<'_>,
+    keeper: &mut Keeper,
+) -> Result<(), RunError> {
+    if keeper.is_due(engine.sealed_since(keeper.next())) {
+        // The journal that is dropped behind it ends with it.
+        engine.seal()?;
         outlets.secure(engine.last())?;
         tracing::info!(position = engine.last().0, "a checkpoint is begun");
-        keeper.begin(&sealed);
+        let segments = engine.sealed_since(keeper.next());
+        let city = engine.city_mut();
+        keeper.begin(city.standing().clone(), city.facts_view(), segments);
     }
     Ok(())
 }
@@ -68,18 +96,17 @@ pub(super) fn drop_what_is_kept(
     report: &mut Report,
 ) -> Result<(), RunError> {
     match keeper.finished(wait) {
-        Ok(Some(checkpoint)) => {
-            report.checkpoints += 1;
+        Ok(Some(Made { checkpoint, is_new, without_columns })) => {
+            report.checkpoints += u64::from(is_new);
             tracing::info!(position = checkpoint.position().0, "a checkpoint has been made");
             engine.drop_until(checkpoint.position())?;
             checkpoint.remove_older()?;
+            if let Some(why) = without_columns {
+                report.warn(format!("the checkpoint has no columns, and a start takes longer: {why}"));
+            }
         }
         Ok(None) => {}
-        Err(error) => {
-            let why = format!("a checkpoint could not be made: {error}");
-            tracing::warn!("{why}");
-            report.warnings.push(why);
-        }
+        Err(error) => report.warn(format!("a checkpoint could not be made: {error}")),
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use memmap2::Mmap;
 /// # Errors
 /// The system's refusal.
 pub(super) fn map(file: &File) -> std::io::Result<Buffer> {
-    // SAFETY: the file is one of a cache's, which this program writes under another name, renames when it is whole, and never
+    // SAFETY: the file is one of columns, which this program writes under another name, renames when it is whole, and never
     // writes again: to replace it is to name another file so. Who cuts it short from outside while it is mapped ends the
     // process (SIGBUS), as with any program that is mapped.
     let mapped = unsafe { Mmap::map(file)? };

@@ -1,30 +1,30 @@
-//! From facts to a cache's files.
+//! From columns to files.
 //!
 //! The one idea: all files are written under temporary names first; only then they get their own, the manifest last, and what
-//! the new manifest does not name is removed. A run that dies leaves the old cache or files that nobody names.
+//! the new manifest does not name is removed. A run that dies leaves the old ones or files that nobody names.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use tempfile::NamedTempFile;
 
-use super::manifest::{Entry, Manifest, Said, Stamp, VERSION, checksum};
+use super::manifest::{Entry, Manifest, VERSION, checksum};
 use super::open::seal;
-use super::{LOCK, MANIFEST, PREFIX};
-use crate::facts::Facts;
+use super::{LOCK, MANIFEST, PREFIX, TEMPORARY, is_of_columns, is_unfinished};
 use crate::model::Flat;
 use crate::model::flat::{Element, Visitor};
 
 /// Bytes written between two looks at whether to stop.
 const WRITE_BYTES: usize = 1 << 24;
 
-/// Why facts were not kept.
+/// Why columns were not kept.
 #[derive(Debug, thiserror::Error)]
 pub enum KeepError {
     /// The file system refused.
-    #[error("the cache is not written: {}: {cause}", .path.display())]
+    #[error("{}: {cause}", .path.display())]
     Io {
         /// The file or directory.
         path: PathBuf,
@@ -32,19 +32,13 @@ pub enum KeepError {
         cause: std::io::Error,
     },
     /// Another run is writing there.
-    #[error("the cache is not written: another run is writing to {}", .dir.display())]
+    #[error("another run is writing to {}", .dir.display())]
     Busy {
-        /// The cache.
+        /// The folder.
         dir: PathBuf,
     },
-    /// A file of the data has changed since the run began to read it.
-    #[error("the cache is not written: {} changed while it was read", .path.display())]
-    Changed {
-        /// The file.
-        path: PathBuf,
-    },
     /// The run was told to stop.
-    #[error("the cache is not written: interrupted")]
+    #[error("interrupted")]
     Interrupted,
 }
 
@@ -52,15 +46,16 @@ fn io(path: &Path) -> impl Fn(std::io::Error) -> KeepError + '_ {
     move |cause| KeepError::Io { path: path.to_owned(), cause }
 }
 
-/// Keeps facts in a directory, which is made if it is not there.
+/// Keeps the columns that `fill` shows, and some bytes beside them, in a folder, which is made if it is not there; `of` says what they
+/// are of.
 ///
 /// # Errors
 /// [`KeepError`]; what was kept earlier is then as it was.
-pub(super) fn write(
+pub fn keep(
     dir: &Path,
-    facts: &mut Facts,
-    sources: Vec<Stamp>,
-    said: &Said,
+    of: impl Serialize,
+    beside: &[u8],
+    fill: impl FnOnce(&mut Writer<'_>) -> Result<(), KeepError>,
     interrupted: &dyn Fn() -> bool,
 ) -> Result<(), KeepError> {
     fs::create_dir_all(dir).map_err(io(dir))?;
@@ -72,13 +67,12 @@ pub(super) fn write(
         Err(TryLockError::Error(cause)) => return Err(io(&lock_path)(cause)),
     }
     // What a run that died has left takes the room that this one needs.
-    sweep(dir, |name| name.ends_with(TEMPORARY));
+    sweep(dir, is_unfinished);
     let mut writer = Writer { dir, staged: Vec::new(), columns: BTreeMap::new(), interrupted };
-    facts.visit(&mut writer)?;
-    let said = said.to_json().map_err(|error| io(dir)(error.into()))?;
-    let said = writer.stage("said", &said, 1)?;
+    fill(&mut writer)?;
+    let beside = writer.stage("beside", beside, 1)?;
     let Writer { staged, columns, .. } = writer;
-    let manifest = Manifest { version: VERSION, engine: env!("CARGO_PKG_VERSION").to_owned(), sources, columns, said };
+    let manifest = Manifest { version: VERSION, engine: env!("CARGO_PKG_VERSION").to_owned(), of, columns, beside };
     let mut text = serde_json::to_vec(&manifest).map_err(|error| io(dir)(error.into()))?;
     let sum = seal(&text);
     text.extend_from_slice(format!("\n{sum}\n").as_bytes());
@@ -88,21 +82,18 @@ pub(super) fn write(
         let path = dir.join(name);
         file.persist(&path).map_err(|refused| io(&path)(refused.error))?;
     }
-    let entries = manifest.columns.values().chain([&manifest.said]);
+    let entries = manifest.columns.values().chain([&manifest.beside]);
     let named: Vec<&str> = entries.filter_map(|entry| entry.file.as_deref()).collect();
     sweep(dir, |name| name != LOCK && !named.contains(&name));
     drop(lock);
     Ok(())
 }
 
-/// End of the names of files that are not whole yet.
-const TEMPORARY: &str = ".tmp";
-
-/// Removes a cache's files for which `unwanted` holds. What cannot be removed costs room, nothing else.
+/// Removes files of columns for which `unwanted` holds. What cannot be removed costs room, nothing else.
 fn sweep(dir: &Path, unwanted: impl Fn(&str) -> bool) {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        if name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name != MANIFEST && unwanted(name)) {
+        if name.to_str().is_some_and(|name| is_of_columns(name) && name != MANIFEST && unwanted(name)) {
             let _ = fs::remove_file(entry.path());
         }
     }
@@ -121,7 +112,8 @@ fn temporary(dir: &Path) -> Result<NamedTempFile, KeepError> {
 }
 
 /// Writes the columns it is shown.
-struct Writer<'a> {
+#[expect(missing_debug_implementations, reason = "files half written")]
+pub struct Writer<'a> {
     dir: &'a Path,
     staged: Vec<(NamedTempFile, String)>,
     columns: BTreeMap<String, Entry>,

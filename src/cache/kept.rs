@@ -1,59 +1,13 @@
-//! What a cache says of itself: the data it is of, its files with their checksums, and what the load said.
-//!
-//! The one idea: a line of JSON, and the checksum of that line on the next; all else is checked against what the line says.
+//! What a cache keeps beside columns: by what the data's files are known, and what their load said.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use twox_hash::XxHash3_64;
 
 use crate::ingest::SourceFile;
 use crate::model::{ClosedEnum as _, Reason, Rejection, Table};
-
-/// Number of the form of manifest and columns. To be raised with every change of what columns hold, how they are ordered or which
-/// rows are refused.
-pub(super) const VERSION: u32 = 3;
-
-/// Bytes that are summed up by one task of the pool.
-const PIECE_BYTES: usize = 1 << 22;
-
-/// What is written of a cache as a whole.
-#[derive(Debug, Deserialize, Serialize)]
-pub(super) struct Manifest {
-    /// [`VERSION`].
-    pub(super) version: u32,
-    /// Version of the program, which may read files otherwise than an earlier one.
-    pub(super) engine: String,
-    /// The data's files, in the order of sources.
-    pub(super) sources: Vec<Stamp>,
-    /// The columns, by group and name.
-    pub(super) columns: BTreeMap<String, Entry>,
-    /// What the load said: [`Said`] as JSON.
-    pub(super) said: Entry,
-}
-
-/// Of a manifest only what one of any version says.
-#[derive(Debug, Deserialize)]
-pub(super) struct Head {
-    pub(super) version: u32,
-    pub(super) engine: String,
-}
-
-/// A file of a cache.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub(super) struct Entry {
-    /// Its name; none if it would be empty.
-    pub(super) file: Option<String>,
-    /// Its length.
-    pub(super) bytes: u64,
-    /// Bytes of each of its values.
-    pub(super) value_bytes: usize,
-    /// Its [`checksum`], in hexadecimal digits.
-    pub(super) checksum: String,
-}
 
 /// By what a file of the data is known.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -95,13 +49,6 @@ fn times(path: &Path) -> Option<(u64, i64, i64)> {
     let meta = fs::metadata(path).ok()?;
     let since = meta.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
     Some((meta.len(), i64::try_from(since.as_nanos()).ok()?, 0))
-}
-
-/// The checksum of bytes: XXH3 of the XXH3 of each piece. Cost: a read at the speed of memory, by all threads.
-pub(super) fn checksum(bytes: &[u8]) -> String {
-    let pieces: Vec<[u8; 8]> =
-        bytes.par_chunks(PIECE_BYTES).map(|piece| XxHash3_64::oneshot(piece).to_le_bytes()).collect();
-    format!("{:016x}", XxHash3_64::oneshot(pieces.as_flattened()))
 }
 
 /// What a load said, but for what it says of a directory's other entries.
@@ -207,22 +154,5 @@ mod tests {
         assert_eq!(again.rejections, said.rejections);
         assert_eq!((again.duplicates, again.warnings), (said.duplicates, said.warnings));
         assert!(Said::of_json(b"{}").is_none());
-    }
-
-    #[test]
-    fn a_checksum_sees_every_byte_and_the_order_of_pieces() {
-        let mut bytes = vec![7u8; 2 * PIECE_BYTES + 1];
-        let before = checksum(&bytes);
-        for place in [0, PIECE_BYTES - 1, PIECE_BYTES, 2 * PIECE_BYTES] {
-            bytes[place] ^= 1;
-            assert_ne!(checksum(&bytes), before, "{place}");
-            bytes[place] ^= 1;
-        }
-        bytes[0] = 8;
-        let first = checksum(&bytes);
-        bytes[0] = 7;
-        bytes[PIECE_BYTES] = 8;
-        assert_ne!(checksum(&bytes), first);
-        assert_ne!(checksum(&bytes[1..]), checksum(&bytes));
     }
 }
