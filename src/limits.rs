@@ -117,8 +117,8 @@ pub const FORGET_ROWS_ALONE: usize = 20_000;
 pub const CHECKPOINT_SEGMENTS_MIN: usize = 4;
 /// Full segments of the journal for which a checkpoint is made, however large it is: a start replays them.
 pub const CHECKPOINT_SEGMENTS_MAX: usize = 16;
-/// A checkpoint is made once the journal since the last one is one in so many of its bytes: so many times is a row written again,
-/// at most, for each byte of the journal.
+/// A checkpoint is made once the journal since the last one is one in so many of the bytes of its tables: so many bytes of tables are
+/// written again at most for each byte of the journal, and somewhat more of columns.
 pub const CHECKPOINT_SHARE: u64 = 4;
 /// Rows of a checkpoint's table that are handled at once.
 pub const CHECKPOINT_BATCH_ROWS: usize = 8_192;

@@ -271,13 +271,13 @@ impl Seen {
             })
         };
         let (tables, names) = closed.into_tables();
-        let named: BTreeSet<usize> = persons_of(&tables).map(PersonId::index).collect();
-        assert!(named.into_iter().eq(0..names.persons.len()), "seed {seed}: persons without rows");
-        let named: BTreeSet<usize> = tables.stays.place.iter().flatten().map(|place| place.index()).collect();
-        assert!(named.into_iter().eq(0..names.places.len()), "seed {seed}: places without stays");
+        let used: BTreeSet<usize> = persons_of(&tables).map(PersonId::index).collect();
+        assert!(used.into_iter().eq(0..names.persons.len()), "seed {seed}: persons without rows");
+        let used: BTreeSet<usize> = tables.stays.place.iter().flatten().map(|place| place.index()).collect();
+        assert!(used.into_iter().eq(0..names.places.len()), "seed {seed}: places without stays");
         let labels = tables.declarations.enterprise.iter().chain(tables.checkins.enterprise.iter()).flatten();
-        let named: BTreeSet<usize> = labels.chain(tables.whitelist.reason.iter()).map(|label| label.index()).collect();
-        assert!(named.into_iter().eq(0..names.labels.len()), "seed {seed}: labels that nothing names");
+        let used: BTreeSet<usize> = labels.chain(tables.whitelist.reason.iter()).map(|label| label.index()).collect();
+        assert!(used.into_iter().eq(0..names.labels.len()), "seed {seed}: labels that nothing names");
         assert!(
             names.persons.sorted().is_sorted_by_key(|&id| names.persons.get(id as usize)),
             "seed {seed}: their order"
@@ -299,7 +299,7 @@ fn persons_of(tables: &Tables) -> impl Iterator<Item = PersonId> {
         &tables.findings.person,
         &tables.reviews.person,
     ];
-    contacts.chain(others.into_iter().flat_map(|column| column.iter())).copied()
+    contacts.chain(others.into_iter().flat_map(sanma::model::Chunked::iter)).copied()
 }
 
 fn follow(seed: u64, history: &History, from_nothing: bool, mut program: Program) {

@@ -40,7 +40,9 @@ fn at_once(seed: u64, world: &World, program: &Program, at: Timestamp, left: &Fa
     assert_eq!(live.count_forgettable(over(program, at)), 0, "seed {seed}");
     for table in Table::ALL {
         let mut ids: [Vec<u64>; 2] = [live.facts(), left].map(|facts| facts.ids_of(table).iter().copied().collect());
-        ids.iter_mut().for_each(|ids| ids.sort_unstable());
+        for ids in &mut ids {
+            ids.sort_unstable();
+        }
         assert_eq!(ids[0], ids[1], "seed {seed}, {table:?}");
     }
     let named = |facts: &Facts, codes: Vec<Option<Code>>| -> BTreeMap<String, Code> {

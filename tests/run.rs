@@ -162,7 +162,7 @@ fn at_checkpoint(journal: Journal<Disk>, checkpoint: Option<&Checkpoint>) -> Eng
     let Some(checkpoint) = checkpoint else {
         return Engine::new(journal, Facts::default(), Standing::before_all(None)).expect("nothing to disagree with");
     };
-    checkpoint.check().expect("nothing is damaged");
+    checkpoint.check().and_then(|()| checkpoint.check_columns()).expect("nothing is damaged");
     let (facts, stale) = checkpoint.load(&Unobserved).expect("what was written");
     assert!(stale.is_none_or(|why| !why.is_trouble()), "columns are whole or not there");
     Engine::new(journal, facts, checkpoint.standing().clone()).expect("the journal goes on from there")

@@ -15,27 +15,33 @@ use crate::facts::FactsView;
 use crate::journal::Position;
 use crate::limits::{CHECKPOINT_SEGMENTS_MAX, CHECKPOINT_SEGMENTS_MIN, CHECKPOINT_SHARE};
 
-/// A checkpoint that has been made.
+/// What has been done.
 #[derive(Debug)]
-pub struct Made {
-    /// Which one.
-    pub checkpoint: Checkpoint,
-    /// Whether it was not there before, without columns.
-    pub is_new: bool,
-    /// Why its columns were not kept, if so.
-    pub without_columns: Option<KeepError>,
+pub enum Finished {
+    /// A checkpoint has been made; its columns are under way. The journal up to it can go, and older checkpoints.
+    Checkpoint(Checkpoint),
+    /// Its columns have been kept, or not: it is as good without.
+    Columns(Result<(), KeepError>),
+}
+
+/// What a thread hands back.
+enum Done {
+    Tables(Checkpoint, Box<FactsView>),
+    Columns(Result<(), KeepError>),
 }
 
 /// Whoever makes the checkpoints of a store.
-#[derive(Debug)]
+#[expect(missing_debug_implementations, reason = "a thread under way")]
 pub struct Keeper {
     store: PathBuf,
     newest: Option<Checkpoint>,
     segment_bytes: u64,
-    under_way: Option<JoinHandle<Result<Made, CheckpointError>>>,
+    under_way: Option<JoinHandle<Result<Done, CheckpointError>>>,
     /// After a failure: how many segments there were; it is tried again once there are more.
     failed_at: usize,
     wanted: bool,
+    /// Whether the one under way was.
+    was_wanted: bool,
     stop: Arc<AtomicBool>,
 }
 
@@ -44,10 +50,11 @@ impl Keeper {
     #[must_use]
     pub fn new(store: &Path, newest: Option<Checkpoint>, segment_bytes: u64) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        Self { store: store.to_owned(), newest, segment_bytes, under_way: None, failed_at: 0, wanted: false, stop }
+        let (store, under_way, failed_at) = (store.to_owned(), None, 0);
+        Self { store, newest, segment_bytes, under_way, failed_at, wanted: false, was_wanted: false, stop }
     }
 
-    /// Wants a checkpoint of whatever is sealed, as soon as none is under way.
+    /// Wants a checkpoint, if anything is sealed, as soon as none is under way.
     pub const fn want(&mut self) {
         self.wanted = true;
     }
@@ -75,34 +82,25 @@ impl Keeper {
     /// If one is under way.
     pub fn begin(&mut self, standing: Standing, facts: FactsView, segments: usize) {
         self.failed_at = segments;
-        self.wanted = false;
-        let store = self.store.clone();
-        self.set_about(facts, true, move |facts, stopped| Checkpoint::write(&store, standing, facts, stopped));
+        self.was_wanted = std::mem::take(&mut self.wanted);
+        let (store, stop) = (self.store.clone(), Arc::clone(&self.stop));
+        self.set_about(move || {
+            let made = Checkpoint::write(&store, standing, &facts, &|| stop.load(Ordering::Relaxed))?;
+            Ok(Done::Tables(made, Box::new(facts)))
+        });
     }
 
-    /// Begins to keep columns of the newest checkpoint, which has none. `facts` are those at its position.
+    /// Begins to keep columns of the newest checkpoint. `facts` are those at its position.
     ///
     /// # Panics
     /// If something is under way; if there is no checkpoint.
     pub fn begin_columns(&mut self, facts: FactsView) {
-        let newest = self.newest.clone().expect("a checkpoint that lacks columns");
-        self.set_about(facts, false, |_, _| Ok(newest));
+        let (newest, stop) = (self.newest.clone().expect("a checkpoint that lacks columns"), Arc::clone(&self.stop));
+        self.set_about(move || Ok(Done::Columns(newest.keep_columns(&facts, &|| stop.load(Ordering::Relaxed)))));
     }
 
-    fn set_about(
-        &mut self,
-        facts: FactsView,
-        is_new: bool,
-        make: impl FnOnce(&FactsView, &(dyn Fn() -> bool + Sync)) -> Result<Checkpoint, CheckpointError> + Send + 'static,
-    ) {
+    fn set_about(&mut self, make: impl FnOnce() -> Result<Done, CheckpointError> + Send + 'static) {
         assert!(self.under_way.is_none(), "one at a time");
-        let stop = Arc::clone(&self.stop);
-        let make = move || {
-            let stopped = || stop.load(Ordering::Relaxed);
-            let checkpoint = make(&facts, &stopped)?;
-            let without_columns = checkpoint.keep_columns(&facts, &stopped).err();
-            Ok(Made { checkpoint, is_new, without_columns })
-        };
         self.under_way = Some(std::thread::spawn(move || {
             // One thread: the engine wants the others.
             let pool = rayon::ThreadPoolBuilder::new().num_threads(1).start_handler(|_| give_way());
@@ -113,17 +111,26 @@ impl Keeper {
         }));
     }
 
-    /// The checkpoint that has been made since the last time, if one has, or whose columns have been; with `wait` also one that is
-    /// under way. The journal up to it can go, and older checkpoints.
+    /// What has been done since the last time, if something has; with `wait` also what is under way. A checkpoint that has been made
+    /// goes on with its columns.
     ///
     /// # Errors
-    /// Why it could not be made. It is tried again when the journal has grown.
-    pub fn finished(&mut self, wait: bool) -> Result<Option<Made>, CheckpointError> {
+    /// Why a checkpoint could not be made. It is tried again when the journal has grown.
+    pub fn finished(&mut self, wait: bool) -> Result<Option<Finished>, CheckpointError> {
         let Some(done) = self.under_way.take_if(|made| wait || made.is_finished()) else { return Ok(None) };
-        let made = done.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        self.failed_at = 0;
-        self.newest = Some(made.checkpoint.clone());
-        Ok(Some(made))
+        match done.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
+            Ok(Done::Tables(made, facts)) => {
+                self.failed_at = 0;
+                self.newest = Some(made.clone());
+                self.begin_columns(*facts);
+                Ok(Some(Finished::Checkpoint(made)))
+            }
+            Ok(Done::Columns(kept)) => Ok(Some(Finished::Columns(kept))),
+            Err(error) => {
+                self.wanted |= self.was_wanted;
+                Err(error)
+            }
+        }
     }
 }
 

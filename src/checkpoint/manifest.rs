@@ -52,9 +52,18 @@ impl Manifest {
 
     /// One line of JSON, and its checksum.
     pub(super) fn encode(&self) -> String {
-        let line = serde_json::to_string(self).expect("texts and numbers are JSON");
-        let checksum = XxHash3_64::oneshot(line.as_bytes());
-        format!("{line}\n{checksum:016x}\n")
+        let line = self.line();
+        let checksum = checksum_text(XxHash3_64::oneshot(line.as_bytes()));
+        format!("{line}\n{checksum}\n")
+    }
+
+    /// What tells it apart from any other: of other facts the files' checksums differ.
+    pub(super) fn digest(&self) -> String {
+        checksum_text(XxHash3_64::oneshot(self.line().as_bytes()))
+    }
+
+    fn line(&self) -> String {
+        serde_json::to_string(self).expect("texts and numbers are JSON")
     }
 
     pub(super) fn read(dir: &Path) -> Result<Self, CheckpointError> {

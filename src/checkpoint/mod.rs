@@ -22,11 +22,12 @@ mod keeper;
 mod manifest;
 mod write;
 
-pub use keeper::{Keeper, Made};
+pub use keeper::{Finished, Keeper};
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::columns::{self, KeepError, Stale};
 use crate::engine::Standing;
@@ -73,6 +74,14 @@ pub enum CheckpointError {
     /// A table cannot be written.
     #[error(transparent)]
     Sink(#[from] SinkError),
+    /// Its columns are not what was written. A start does without, and makes them anew.
+    #[error("the columns in {} are not those of its tables, which hold all that they do; a start makes them anew: {why}", .dir.display())]
+    Columns {
+        /// The checkpoint.
+        dir: PathBuf,
+        /// In what way.
+        why: Stale,
+    },
     /// It was told to stop; nothing was changed.
     #[error("interrupted")]
     Interrupted,
@@ -87,7 +96,7 @@ fn io_error(path: &Path) -> impl FnOnce(io::Error) -> CheckpointError {
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
     dir: PathBuf,
-    manifest: Manifest,
+    manifest: Arc<Manifest>,
 }
 
 impl Checkpoint {
@@ -111,7 +120,7 @@ impl Checkpoint {
     pub fn newest_in_use(store: &Path) -> Result<Option<Self>, CheckpointError> {
         let found = entries(&store.join(CHECKPOINTS))?.into_iter();
         let newest = found.filter_map(|(name, path)| Some((position_of(&name)?, path))).max();
-        let read = |(_, dir): (u64, PathBuf)| Ok(Self { manifest: Manifest::read(&dir)?, dir });
+        let read = |(_, dir): (u64, PathBuf)| Ok(Self { manifest: Arc::new(Manifest::read(&dir)?), dir });
         newest.map(read).transpose()
     }
 
@@ -133,33 +142,37 @@ impl Checkpoint {
     /// # Errors
     /// Why they are not kept: the checkpoint is as good without.
     pub fn keep_columns(&self, facts: &FactsView, interrupted: &dyn Fn() -> bool) -> Result<(), KeepError> {
-        columns::keep(&self.dir, self.position(), &[], |writer| facts.close(writer), interrupted)
+        columns::keep(&self.dir, self.manifest.digest(), &[], |writer| facts.close(writer), interrupted)
     }
 
-    /// Checks every file of the tables, and the columns if there are any. Cost: a read of all.
+    /// Checks every file of the tables. Cost: a read of all.
     ///
     /// # Errors
     /// The first damage.
     pub fn check(&self) -> Result<(), CheckpointError> {
-        self.manifest.check_files(&self.dir)?;
+        self.manifest.check_files(&self.dir)
+    }
+
+    /// Checks the columns, if there are any of this version. Cost: a read of all.
+    ///
+    /// # Errors
+    /// The first damage.
+    pub fn check_columns(&self) -> Result<(), CheckpointError> {
         match self.open_columns() {
-            Err(why @ Stale::Damaged { .. }) => {
-                let detail = format!("{why}. All that it holds is in the tables beside it");
-                Err(CheckpointError::Damaged { path: self.dir.clone(), detail })
-            }
-            Ok(_) | Err(_) => Ok(()),
+            Ok(_) | Err(Stale::Absent | Stale::Version) => Ok(()),
+            Err(why) => Err(CheckpointError::Columns { dir: self.dir.clone(), why }),
         }
     }
 
     /// What its position says besides facts.
     #[must_use]
-    pub const fn standing(&self) -> &Standing {
+    pub fn standing(&self) -> &Standing {
         &self.manifest.standing
     }
 
     /// Its position.
     #[must_use]
-    pub const fn position(&self) -> Position {
+    pub fn position(&self) -> Position {
         self.manifest.standing.position
     }
 
@@ -193,9 +206,9 @@ impl Checkpoint {
     }
 
     fn open_columns(&self) -> Result<Facts, Stale> {
-        let is_of = |&position: &Position| {
-            (position == self.position()).then_some(()).ok_or_else(|| format!("they are of position {}", position.0))
-        };
+        let digest = self.manifest.digest();
+        let is_of =
+            |of: &String| (*of == digest).then_some(()).ok_or_else(|| "they are of another checkpoint".to_owned());
         let (facts, _) = columns::open(&self.dir, is_of)?;
         let rows = Table::ALL.iter().map(|&table| facts.rows_of(table) as u64).sum::<u64>();
         if rows != self.rows() {

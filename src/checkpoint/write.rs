@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::hash::Hasher as _;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use parquet::arrow::ArrowWriter;
@@ -43,7 +44,7 @@ pub(super) fn write(
         // The error is what matters; what is left here is removed when the store is opened.
         drop(fs::remove_dir_all(&unfinished));
     }
-    Ok(Checkpoint { dir, manifest: kept? })
+    Ok(Checkpoint { dir, manifest: Arc::new(kept?) })
 }
 
 fn fill(

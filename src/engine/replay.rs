@@ -2,7 +2,8 @@
 //!
 //! Invariant: the visitor is shown what [`Journal::replay`] shows, in its order, up to the first error of either.
 //!
-//! Cost: a thread. Memory: some bytes ahead, or a record.
+//! Cost: a thread; large records are made on the global pool of threads. Memory: some lots of a bounded number of bytes and a record
+//! each.
 
 use super::EngineError;
 use super::record::Record;
@@ -35,7 +36,7 @@ pub(super) fn records<S: Storage, E: From<EngineError>>(
     std::thread::scope(|scope| {
         let reader = scope.spawn(move || {
             let (mut lot, mut bytes) = (Vec::new(), 0);
-            journal.replay(from, |position, payload| -> Result<(), Ended> {
+            let read = journal.replay(from, |position, payload| -> Result<(), Ended> {
                 let record = Record::decode(payload);
                 let record = record.map_err(|cause| Ended::Failed(EngineError::Record { position, cause }))?;
                 lot.push((position, record));
@@ -45,8 +46,10 @@ pub(super) fn records<S: Storage, E: From<EngineError>>(
                     lots.send(std::mem::take(&mut lot)).map_err(|_| Ended::Unwanted)?;
                 }
                 Ok(())
-            })?;
-            lots.send(lot).map_err(|_| Ended::Unwanted)
+            });
+            // Also what came before an error.
+            lots.send(lot).map_err(|_| Ended::Unwanted)?;
+            read
         });
         let applied = ahead.iter().flatten().try_for_each(|(position, record)| visit(position, record));
         // Whoever waits to hand over more is told that nobody wants it.

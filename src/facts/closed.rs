@@ -3,8 +3,9 @@
 //! The one idea: what rows have left behind is what no range names; so a column without gaps is the runs of rows that ranges do name,
 //! one after the other, each column made when it is asked for. Runs of persons whose rows have not moved are one.
 //!
-//! Invariants: what is shown is what [`Facts::new`] makes of the rows that stand, up to the numbers of persons, places and labels and
-//! the order of contacts; no row, person, place or label is in it that stands no more.
+//! Invariants: what is shown is what [`Facts::new`] makes of the rows that stand, up to the numbers of persons, places, labels and
+//! regions, the order of contacts, and instants up to which something may be ahead; no row, person, place or label is in it that
+//! stands no more.
 //!
 //! Cost: a pass over the ranges and a copy of every column. Memory: the names and the ranges once more, and a column.
 
@@ -103,7 +104,9 @@ struct Closing<'a, V> {
 impl<V: Visitor> Closing<'_, V> {
     fn renumber<T: Element>(&self, values: &mut [T]) {
         if !self.to.is_none() {
-            values.iter_mut().for_each(|value| *value = value.renumbered(self.to));
+            for value in values {
+                *value = value.renumbered(self.to);
+            }
         }
     }
 }

@@ -17,8 +17,8 @@ use crate::model::flat::{Element, Visitor};
 use crate::model::{Chunked, Flat};
 
 impl Facts {
-    /// Shows every column to a visitor, under a name of its own: its group, a dot, its name there. What came after the columns were
-    /// closed is not shown.
+    /// Shows every column to a visitor, under a name of its own: its group, a dot, its name there. Of columns that
+    /// have grown a visitor sees the base, unless it asks for more ([`Visitor::chunked`]).
     ///
     /// # Errors
     /// The visitor's first.

@@ -9,34 +9,34 @@ use serde::{Deserialize, Serialize};
 use super::{Facts, LiveFacts};
 use crate::model::{Outcome, Table, Timestamp};
 
-/// Up to when what has ended is over.
+/// Up to when what has ended is over: instants in microseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Over {
-    /// What ended then or before, in microseconds since 1970.
-    ended_us: i64,
+    /// What ended then or before.
+    ended: i64,
     /// Health reports of before.
-    reported_us: i64,
+    reported: i64,
     /// Cases that recovered then or before.
-    recovered_us: i64,
+    recovered: i64,
 }
 
 impl Over {
     /// What ended at an instant or before, health reports of before another, and cases that recovered at a third or before.
     #[must_use]
     pub const fn new(ended: Timestamp, reported: Timestamp, recovered: Timestamp) -> Self {
-        Self { ended_us: ended.0, reported_us: reported.0, recovered_us: recovered.0 }
+        Self { ended: ended.0, reported: reported.0, recovered: recovered.0 }
     }
 
     /// Whether a row of a table is over. Panics if it is out of range.
     pub(super) fn holds(&self, facts: &Facts, table: Table, row: usize) -> bool {
-        let ended = |at: Timestamp| at.0 <= self.ended_us;
+        let ended = |at: Timestamp| at.0 <= self.ended;
         match table {
             Table::Declarations => false,
-            Table::Checkins => facts.checkins.reported_at[row].0 < self.reported_us,
+            Table::Checkins => facts.checkins.reported_at[row].0 < self.reported,
             Table::Cases => {
                 let (outcome, at) = (facts.cases.outcome[row].get(), facts.cases.outcome_at[row]);
-                outcome.is_some() && ended(at) && (outcome != Some(Outcome::Recovered) || at.0 <= self.recovered_us)
+                outcome.is_some() && ended(at) && (outcome != Some(Outcome::Recovered) || at.0 <= self.recovered)
             }
             Table::Quarantines => ended(facts.quarantines.ended_at[row]),
             Table::Contacts => ended(facts.contacts.ended_at(row)),

@@ -1,4 +1,4 @@
-//! Values of one type back to back: in memory of their own while they are loaded; in a mapped file when they come from a cache;
+//! Values of one type back to back: in memory of their own while they are loaded; in a mapped file when they were kept there;
 //! in memory that several share once they are handed round.
 //!
 //! The one idea: a [`Flat`] keeps the begin and the number of its values beside whoever owns them, so that reading one is the

@@ -101,7 +101,7 @@ fn copy_once(store: &Path, into: &Path, with_columns: bool) -> Result<Copied, Go
         bytes += copy_file(&store.join(&name), &into.join(&name), u64::MAX)?;
     }
     sync(&into.join("journal")).map_err(at(into))?;
-    let checked = journal::check(into)?;
+    let checked = journal::check_what_lasts(into)?;
     bytes += copy_lines(&store.join(REJECTIONS), &into.join(REJECTIONS), checked.refused)?;
     let changes = copy_changes(store, into, checked.last)?;
     sync(into).map_err(at(into))?;

@@ -54,6 +54,13 @@ pub struct Checked {
 /// # Errors
 /// The first damage.
 pub fn check(store: &Path) -> Result<Checked, RunError> {
+    let checked = check_what_lasts(store)?;
+    Checkpoint::newest(store)?.as_ref().map_or(Ok(()), Checkpoint::check_columns)?;
+    Ok(checked)
+}
+
+/// The same, but for what can be made again.
+pub(super) fn check_what_lasts(store: &Path) -> Result<Checked, RunError> {
     let (journal, recovery) = open(store)?;
     let newest = Checkpoint::newest(store)?;
     newest.as_ref().map_or(Ok(()), Checkpoint::check)?;

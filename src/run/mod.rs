@@ -49,7 +49,7 @@ pub use requests::{NotTaken, Receipt, Reply, Request, Say, Seen};
 
 use open::{Opened, open_engine};
 use outlets::{Outlets, open_outlets};
-use upkeep::{Forgetting, drop_what_is_kept, forget, forget_at_once, keep};
+use upkeep::{Forgetting, drop_behind, drop_what_is_kept, forget, forget_at_once, keep};
 
 /// What a run is asked to do.
 #[derive(Debug)]
@@ -252,6 +252,10 @@ pub fn run(job: &Job<'_>, stdout: &mut (dyn Write + Send), watcher: &dyn Watcher
     let Opened { mut engine, checkpoint, lacks_columns } =
         open_engine(job.store, job.data, job.segment_bytes, watcher, &mut report)?;
     let (mut outlets, told) = open_outlets(job, stdout, &engine)?;
+    if let Some(checkpoint) = &checkpoint {
+        // A stop may have come between a checkpoint and this.
+        drop_behind(&mut engine, checkpoint)?;
+    }
     let mut keeper = Keeper::new(job.store, checkpoint, job.segment_bytes);
     let unkept = lacks_columns.then(|| engine.city_mut().facts_view());
     if engine.last() == Position(0) {
@@ -268,7 +272,7 @@ pub fn run(job: &Job<'_>, stdout: &mut (dyn Write + Send), watcher: &dyn Watcher
         // Others are kept soon, and the room of these is wanted.
         drop(unkept);
         forget_at_once(&mut engine, &mut outlets, &mut keeper, over, watcher)?;
-    } else if let Some(facts) = unkept {
+    } else if let Some(facts) = unkept.filter(|_| !job.compact && !keeper.is_due(engine.sealed_since(keeper.next()))) {
         keeper.begin_columns(facts);
     }
     hand_over(&engine, &mut outlets, watcher)?;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Report, RunError};
 use crate::checkpoint::Checkpoint;
+use crate::columns::Stale;
 use crate::engine::{Begin, Engine, EngineError, Record, Standing, Word};
 use crate::facts::{Facts, Names};
 use crate::ingest::{self, Loaded, Observer};
@@ -35,7 +36,7 @@ pub(super) fn open_engine(
             return Err(EngineError::of_data(standing.data.as_deref(), print.as_deref()).into());
         }
         let (facts, stale) = checkpoint.load(observer)?;
-        if let Some(why) = stale.as_ref().filter(|why| why.is_trouble()) {
+        if let Some(why) = stale.as_ref().filter(|why| **why != Stale::Absent) {
             report.warn(format!("the checkpoint's columns are not used, its tables are: {why}"));
         }
         let engine = Engine::new(journal, facts, standing)?;

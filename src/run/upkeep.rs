@@ -2,7 +2,7 @@
 
 use super::outlets::Outlets;
 use super::{Report, RunError, Watcher, step};
-use crate::checkpoint::{Keeper, Made};
+use crate::checkpoint::{Checkpoint, Finished, Keeper};
 use crate::engine::{Engine, Record, Word};
 use crate::facts::Over;
 use crate::ingest::feed::Batch;
@@ -88,25 +88,33 @@ pub(super) fn keep(
     Ok(())
 }
 
-/// Drops the journal behind a checkpoint that has been made. One that could not be made is a warning: the journal has it all.
+/// Drops the journal behind a checkpoint that has been made, and older ones. One that could not be made is a warning: the journal has
+/// it all.
 pub(super) fn drop_what_is_kept(
     engine: &mut Engine<Folder>,
     keeper: &mut Keeper,
     wait: bool,
     report: &mut Report,
 ) -> Result<(), RunError> {
-    match keeper.finished(wait) {
-        Ok(Some(Made { checkpoint, is_new, without_columns })) => {
-            report.checkpoints += u64::from(is_new);
-            tracing::info!(position = checkpoint.position().0, "a checkpoint has been made");
-            engine.drop_until(checkpoint.position())?;
-            checkpoint.remove_older()?;
-            if let Some(why) = without_columns {
+    loop {
+        match keeper.finished(wait) {
+            Ok(Some(Finished::Checkpoint(checkpoint))) => {
+                report.checkpoints += 1;
+                tracing::info!(position = checkpoint.position().0, "a checkpoint has been made");
+                drop_behind(engine, &checkpoint)?;
+            }
+            Ok(Some(Finished::Columns(Ok(())))) => tracing::info!("the checkpoint's columns have been kept"),
+            Ok(Some(Finished::Columns(Err(why)))) => {
                 report.warn(format!("the checkpoint has no columns, and a start takes longer: {why}"));
             }
+            Ok(None) => return Ok(()),
+            Err(error) => report.warn(format!("a checkpoint could not be made: {error}")),
         }
-        Ok(None) => {}
-        Err(error) => report.warn(format!("a checkpoint could not be made: {error}")),
     }
-    Ok(())
+}
+
+/// Drops the journal behind a checkpoint, and older ones.
+pub(super) fn drop_behind(engine: &mut Engine<Folder>, checkpoint: &Checkpoint) -> Result<(), RunError> {
+    engine.drop_until(checkpoint.position())?;
+    Ok(checkpoint.remove_older()?)
 }
