@@ -106,13 +106,13 @@ pub const REPLAY_LOTS_MAX: usize = 4;
 /// Rows past their retention that one step forgets: what comes meanwhile waits for a sync and half a millisecond. Ten times as many are
 /// forgotten in half the time, and keep others waiting four times as long.
 pub const FORGET_ROWS_MAX: usize = 200;
-/// Of how many rows one is past its retention when a start takes all of those out at once: to make all columns anew costs as much a row
-/// as a tenth of taking one out.
-pub const FORGET_SHARE: usize = 16;
 /// How often, in milliseconds, such a step is made while something waits.
 pub const FORGET_MILLIS: u64 = 10;
 /// Rows that one step forgets when nothing is followed any more, so that nobody waits.
 pub const FORGET_ROWS_ALONE: usize = 20_000;
+/// Of how many rows one is past its retention when a start takes all of those out at once: to make all columns anew costs as much a row
+/// as a tenth of taking one out.
+pub const FORGET_SHARE: usize = 16;
 /// Fewest full segments of the journal that a checkpoint is made for.
 pub const CHECKPOINT_SEGMENTS_MIN: usize = 4;
 /// Full segments of the journal for which a checkpoint is made, however large it is: a start replays them.

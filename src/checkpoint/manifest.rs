@@ -53,13 +53,12 @@ impl Manifest {
     /// One line of JSON, and its checksum.
     pub(super) fn encode(&self) -> String {
         let line = self.line();
-        let checksum = checksum_text(XxHash3_64::oneshot(line.as_bytes()));
-        format!("{line}\n{checksum}\n")
+        format!("{line}\n{}\n", seal(&line))
     }
 
     /// What tells it apart from any other: of other facts the files' checksums differ.
     pub(super) fn digest(&self) -> String {
-        checksum_text(XxHash3_64::oneshot(self.line().as_bytes()))
+        seal(&self.line())
     }
 
     fn line(&self) -> String {
@@ -72,7 +71,7 @@ impl Manifest {
         let text = fs::read(&path).map_err(io_error(&path))?;
         let text = std::str::from_utf8(&text).map_err(|_| damaged("it is no text"))?;
         let (line, checksum) = text.split_once('\n').ok_or_else(|| damaged("it is cut short"))?;
-        if checksum.trim_end() != format!("{:016x}", XxHash3_64::oneshot(line.as_bytes())) {
+        if checksum.trim_end() != seal(line) {
             return Err(damaged("its checksum is another one"));
         }
         let Versioned { version } = serde_json::from_str(line).map_err(|error| damaged(&error.to_string()))?;
@@ -110,6 +109,11 @@ impl Manifest {
             }
         })
     }
+}
+
+/// The checksum of the manifest's line.
+fn seal(line: &str) -> String {
+    checksum_text(XxHash3_64::oneshot(line.as_bytes()))
 }
 
 pub(super) fn checksum_text(checksum: u64) -> String {

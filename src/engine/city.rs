@@ -8,7 +8,6 @@ use crate::diff::{self, Change};
 use crate::evaluate::{self, Codes, Current, Flip};
 use crate::facts::{Facts, FactsView, LiveFacts, Names, Over};
 use crate::journal::Position;
-use crate::limits::FORGET_SHARE;
 use crate::model::published::ReasonLists;
 use crate::model::{Code, LocalDay, Table, Timestamp};
 use crate::rules::Program;
@@ -102,19 +101,16 @@ impl City {
         self.program().map(|program| self.as_of().local_day(program.utc_offset))
     }
 
+    /// Up to when what has ended is past its retention under the rules in force; none before the first record.
+    #[must_use]
+    pub fn over(&self) -> Option<Over> {
+        self.program().map(|program| evaluate::over(program, self.as_of()))
+    }
+
     /// Rows, by table and id, that no colour can come of any more under the rules in force: they are past their retention.
     #[must_use]
     pub fn forgettable(&self) -> Vec<(Table, u64)> {
-        let over = self.program().map(|program| evaluate::over(program, self.as_of()));
-        over.map_or_else(Vec::new, |over| self.live.forgettable(over))
-    }
-
-    /// What is over, if it is a great part of the facts: to take it out row by row would cost more than to make all columns anew.
-    #[must_use]
-    pub fn largely_over(&self) -> Option<Over> {
-        let over = evaluate::over(self.program()?, self.as_of());
-        let rows: usize = Table::ALL.iter().map(|&table| self.rows_of(table)).sum();
-        (self.live.count_forgettable(over) > rows / FORGET_SHARE).then_some(over)
+        self.over().map_or_else(Vec::new, |over| self.live.forgettable(over))
     }
 
     /// What stands now, for whoever reads it while the city goes on. Cost: none to speak of; what is changed next is copied first.

@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use super::columns::Held;
 use super::group::Offsets;
-use super::{Bitmap, Facts, FactsView, Over, Sparse};
+use super::{Facts, FactsView, Over, Sparse};
 use crate::model::flat::{Element, Visitor};
 use crate::model::{Chunked, Flat, Left, Renumbering, Table};
 
@@ -241,29 +241,25 @@ impl Facts {
                     .any(|ranges| ranges.contains(person))
         };
         let reviewed = self.reviews.person.iter().map(|person| person.index());
-        left(self.people, (0..self.people).filter(has_rows).chain(reviewed))
+        Left::new(self.people, (0..self.people).filter(has_rows).chain(reviewed))
     }
 
     /// Places of the stays in some rows.
     fn places_left(&self, stays: &Runs) -> Left {
         let named = stays.of(&self.stays.place).flatten().flatten();
-        left(self.names.places.len(), named.map(|place| place.index()))
+        Left::new(self.names.places.len(), named.map(|place| place.index()))
     }
 
     /// Labels of the declarations, health reports and entries of the white list in some rows.
     fn labels_left(&self, [declarations, checkins, whitelist]: [&Runs; 3]) -> Left {
         let named = declarations.of(&self.declarations.enterprise).chain(checkins.of(&self.checkins.enterprise));
         let named = named.flatten().flatten().chain(whitelist.of(&self.whitelist.reason).flatten());
-        left(self.names.labels.len(), named.map(|label| label.index()))
+        Left::new(self.names.labels.len(), named.map(|label| label.index()))
     }
 
     /// Contacts that stand and are wanted.
     fn contacts_left(&self, wanted: &impl Fn(usize) -> bool) -> Left {
         let rows = self.contacts.id.len();
-        left(rows, (0..rows).filter(|&row| self.stands(Table::Contacts, row) && wanted(row)))
+        Left::new(rows, (0..rows).filter(|&row| self.stands(Table::Contacts, row) && wanted(row)))
     }
-}
-
-fn left(of: usize, ids: impl Iterator<Item = usize>) -> Left {
-    Left::new(of, Bitmap::of(of, ids).words().to_vec())
 }

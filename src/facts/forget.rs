@@ -71,12 +71,6 @@ impl LiveFacts {
         Table::ALL.iter().flat_map(of).collect()
     }
 
-    /// How many rows are over. Cost: as [`Self::forgettable`].
-    #[must_use]
-    pub fn count_forgettable(&self, over: Over) -> usize {
-        Table::ALL.iter().map(|&table| self.facts().rows_over(table, over).count()).sum()
-    }
-
     /// Takes out all rows that are over, by making all columns anew without them; persons, places and labels keep their numbers, and
     /// whom it may concern is nobody. Cost: as closing and indexing facts, whatever there is to be taken out. Memory: all columns
     /// that are left, once more.

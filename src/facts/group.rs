@@ -12,11 +12,10 @@
 
 use std::ops::Range;
 
-use super::bitmap::Bitmap;
 use super::paged::Moved;
-use crate::model::Flat;
 use crate::model::flat::Visitor;
 use crate::model::renumber::{rank, set_before};
+use crate::model::{Bitmap, Flat};
 
 /// The rows of a key, and how many more would fit behind them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

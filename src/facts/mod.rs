@@ -12,7 +12,6 @@
 
 mod absorb;
 mod around;
-mod bitmap;
 mod closed;
 mod cluster;
 mod columns;
@@ -27,7 +26,7 @@ mod regions;
 mod standing;
 mod view;
 
-pub use bitmap::{Bitmap, insert_bit};
+pub use crate::model::bitmap::{Bitmap, insert_bit};
 pub use forget::Over;
 pub use group::{Offsets, Sparse};
 pub use live::{Dirt, LiveFacts};

@@ -226,7 +226,7 @@ impl Tokens {
             return self.clone();
         }
         let (mut bytes, mut ends) = (Vec::new(), Vec::with_capacity(left.len()));
-        for id in (0..self.len()).filter(|&id| left.contains(id)) {
+        for id in left.ids() {
             bytes.extend_from_slice(self.bytes_at(id));
             ends.push(bytes.len());
         }

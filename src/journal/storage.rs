@@ -7,7 +7,6 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::JournalError;
 
@@ -78,10 +77,10 @@ pub trait StorageFile: Send + Sync {
 }
 
 /// A folder of the file system, held by this process alone.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    _lock: Arc<File>,
+    _lock: File,
 }
 
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> JournalError {
@@ -100,7 +99,7 @@ impl Folder {
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path);
         let lock = lock.map_err(io_error(&lock_path))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: Arc::new(lock) }),
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(JournalError::Locked { folder: path.display().to_string() }),
             Err(TryLockError::Error(cause)) => Err(io_error(&lock_path)(cause)),
         }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: no I/O, no locks, no rules.
 
+pub mod bitmap;
 pub mod chunked;
 pub mod codes;
 pub mod enums;
@@ -15,6 +16,7 @@ pub mod renumber;
 pub mod schema;
 pub mod time;
 
+pub use bitmap::Bitmap;
 pub use chunked::Chunked;
 pub use codes::Code;
 pub use enums::{

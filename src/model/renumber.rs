@@ -4,6 +4,7 @@
 //!
 //! Cost: a bit and a half an id.
 
+use super::bitmap::Bitmap;
 use super::ids::{ContactRow, LabelId, PersonId, PlaceId};
 
 /// Bits of a word.
@@ -37,23 +38,25 @@ pub fn rank(words: &[u64], before: &[u32], bit: usize) -> usize {
 pub struct Left {
     /// How many there were.
     of: usize,
-    words: Vec<u64>,
+    set: Bitmap,
     before: Vec<u32>,
 }
 
 impl Left {
-    /// Those of so many whose bit is set.
+    /// Those named, of so many.
+    ///
+    /// # Panics
+    /// If one is not of them.
     #[must_use]
-    pub fn new(of: usize, mut words: Vec<u64>) -> Self {
-        words.resize(of.div_ceil(WORD), 0);
-        Self { of, before: set_before(&words), words }
+    pub fn new(of: usize, ids: impl Iterator<Item = usize>) -> Self {
+        let set = Bitmap::of(of, ids);
+        Self { of, before: set_before(set.words()), set }
     }
 
     /// All of so many.
     #[must_use]
     pub fn all(of: usize) -> Self {
-        let words = (0..of.div_ceil(WORD)).map(|word| u64::MAX >> (WORD - (of - word * WORD).min(WORD)));
-        Self::new(of, words.collect())
+        Self::new(of, 0..of)
     }
 
     /// How many are left.
@@ -77,19 +80,19 @@ impl Left {
     /// Whether this one is.
     #[must_use]
     pub fn contains(&self, id: usize) -> bool {
-        self.words.get(id / WORD).is_some_and(|word| word >> (id % WORD) & 1 == 1)
+        self.set.contains_any(id)
     }
 
     /// Those that are, ascending.
     pub fn ids(&self) -> impl Iterator<Item = usize> {
-        (0..self.of).filter(|&id| self.contains(id))
+        self.set.ids_in(0..self.set.words().len())
     }
 
     /// The new number of one that is left.
     #[must_use]
     pub fn number(&self, id: usize) -> u32 {
         debug_assert!(self.contains(id), "it is not left");
-        u32::try_from(rank(&self.words, &self.before, id)).unwrap_or(u32::MAX)
+        u32::try_from(rank(self.set.words(), &self.before, id)).unwrap_or(u32::MAX)
     }
 }
 
@@ -137,20 +140,15 @@ mod tests {
     #[test]
     fn those_left_are_numbered_from_zero_in_their_order() {
         let ids = [0, 3, 63, 64, 65, 127, 129];
-        let mut words = vec![0u64; 2];
-        for id in ids {
-            words.resize(words.len().max(id / WORD + 1), 0);
-            words[id / WORD] |= 1 << (id % WORD);
-        }
-        let left = Left::new(200, words);
+        let left = Left::new(200, ids.into_iter());
         assert!(ids.iter().map(|&id| left.number(id)).eq(0..7));
         assert_eq!((0..300).filter(|&id| left.contains(id)).collect::<Vec<_>>(), ids);
         assert_eq!((left.len(), left.is_all()), (7, false));
-        assert!(Left::new(3, vec![0b111]).is_all() && Left::new(0, Vec::new()).is_all());
+        assert!(Left::new(3, 0..3).is_all() && Left::new(0, 0..0).is_all());
         for of in [0, 1, 63, 64, 65, 128, 130] {
             let all = Left::all(of);
             assert!((all.len(), all.is_all()) == (of, true) && all.ids().eq(0..of), "{of}");
         }
-        assert!(Left::new(64, Vec::new()).is_empty());
+        assert!(Left::new(64, 0..0).is_empty());
     }
 }

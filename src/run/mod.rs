@@ -49,7 +49,7 @@ pub use requests::{NotTaken, Receipt, Reply, Request, Say, Seen};
 
 use open::{Opened, open_engine};
 use outlets::{Outlets, open_outlets};
-use upkeep::{Forgetting, drop_behind, drop_what_is_kept, forget, forget_at_once, keep};
+use upkeep::{Forgetting, drop_behind, drop_what_is_kept, forget, forget_at_once, keep, want_checkpoint};
 
 /// What a run is asked to do.
 #[derive(Debug)]
@@ -268,10 +268,12 @@ pub fn run(job: &Job<'_>, stdout: &mut (dyn Write + Send), watcher: &dyn Watcher
         engine.recover(told, |city, outcome| Ok::<(), RunError>(outlets.tell(city, outcome)?))?;
         catch_up(job, &mut engine, &mut outlets, watcher)?;
     }
-    if let Some(over) = engine.city().largely_over() {
+    let mut forgetting = Forgetting::default();
+    forgetting.look(engine.city());
+    if forgetting.is_large(engine.city()) {
         // Others are kept soon, and the room of these is wanted.
         drop(unkept);
-        forget_at_once(&mut engine, &mut outlets, &mut keeper, over, watcher)?;
+        forget_at_once(&mut engine, &mut outlets, &mut keeper, &mut forgetting, watcher)?;
     } else if let Some(facts) = unkept.filter(|_| !job.compact && !keeper.is_due(engine.sealed_since(keeper.next()))) {
         keeper.begin_columns(facts);
     }
@@ -283,15 +285,14 @@ pub fn run(job: &Job<'_>, stdout: &mut (dyn Write + Send), watcher: &dyn Watcher
         source.resume(&engine.city().standing().offsets)?;
     }
     let sources = sources::follow(sources);
-    let mut follower = Follower { watcher, report: &mut report, unknown: BTreeMap::new() };
+    let mut follower = Follower { watcher, report: &mut report, unknown: BTreeMap::new(), forgetting };
     follow(&mut engine, &mut outlets, &mut keeper, (&sources, job.requests), &mut follower)?;
 
     outlets.secure(engine.last())?;
     tracing::info!(position = engine.last().0, "nothing more is followed");
     if !watcher.interrupted() {
         if job.compact {
-            engine.seal()?;
-            keeper.want();
+            want_checkpoint(&mut engine, &mut keeper)?;
         }
         drop_what_is_kept(&mut engine, &mut keeper, true, &mut report)?;
         keep(&mut engine, &mut outlets, &mut keeper)?;
@@ -383,6 +384,7 @@ struct Follower<'a> {
     report: &'a mut Report,
     /// Keys of rows that are no column of their table.
     unknown: BTreeMap<Table, BTreeSet<String>>,
+    forgetting: Forgetting,
 }
 
 impl Follower<'_> {
@@ -418,10 +420,10 @@ fn follow(
     let (nothing, no_requests) = (crossbeam_channel::never(), crossbeam_channel::never());
     let mut is_asked = requests.is_some();
     let (mut told, mut requests) = (&sources.told, requests.unwrap_or(&no_requests));
-    let (mut forgetting, turn) = (Forgetting::default(), crossbeam_channel::tick(Duration::from_millis(FORGET_MILLIS)));
+    let turn = crossbeam_channel::tick(Duration::from_millis(FORGET_MILLIS));
     while !follower.watcher.interrupted() {
         // Who has something to forget does not wait.
-        let wait_millis = if forgetting.pending.is_empty() { TIMER_MILLIS_MAX } else { 0 };
+        let wait_millis = if follower.forgetting.pending.is_empty() { TIMER_MILLIS_MAX } else { 0 };
         crossbeam_channel::select! {
             recv(told) -> next => match next {
                 Ok(Told { source, piece }) => {
@@ -453,7 +455,7 @@ fn follow(
         }
         // What waits comes first, but not for ever.
         if (told.is_empty() && requests.is_empty()) || turn.try_recv().is_ok() {
-            forget(engine, outlets, keeper, &mut forgetting, FORGET_ROWS_MAX, follower.watcher)?;
+            forget(engine, outlets, keeper, &mut follower.forgetting, FORGET_ROWS_MAX, follower.watcher)?;
         }
         hand_over(engine, outlets, follower.watcher)?;
         follower.watcher.passed(Stage::Tell);
@@ -462,7 +464,7 @@ fn follow(
         follower.watcher.passed(Stage::Keep);
     }
     while !follower.watcher.interrupted()
-        && forget(engine, outlets, keeper, &mut forgetting, FORGET_ROWS_ALONE, follower.watcher)?
+        && forget(engine, outlets, keeper, &mut follower.forgetting, FORGET_ROWS_ALONE, follower.watcher)?
     {}
     for (table, columns) in std::mem::take(&mut follower.unknown) {
         let names = columns.into_iter().collect::<Vec<_>>().join(", ");
@@ -473,7 +475,7 @@ fn follow(
 
 /// What a piece of a feed tells, as records; the last one says how far the feed has been read.
 fn records_of(piece: Piece, mut as_of: Timestamp, follower: &mut Follower<'_>) -> Result<Vec<Record>, SinkError> {
-    let Follower { watcher, report, unknown } = follower;
+    let Follower { watcher, report, unknown, .. } = follower;
     let now = watcher.now();
     as_of = now.map_or(as_of, |now| now.max(as_of));
     let mut records = Vec::new();

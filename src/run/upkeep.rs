@@ -3,10 +3,10 @@
 use super::outlets::Outlets;
 use super::{Report, RunError, Watcher, step};
 use crate::checkpoint::{Checkpoint, Finished, Keeper};
-use crate::engine::{Engine, Record, Word};
-use crate::facts::Over;
+use crate::engine::{City, Engine, Record, Word};
 use crate::ingest::feed::Batch;
 use crate::journal::Folder;
+use crate::limits::FORGET_SHARE;
 use crate::model::{LocalDay, Table};
 
 /// Rows past their retention that are still there.
@@ -18,28 +18,57 @@ pub(super) struct Forgetting {
     pub(super) pending: Vec<(Table, u64)>,
 }
 
+impl Forgetting {
+    /// Looks for them, once a day.
+    pub(super) fn look(&mut self, city: &City) {
+        let day = city.day();
+        if day != self.day {
+            self.day = day;
+            self.pending = city.forgettable();
+            self.pending.reverse();
+        }
+    }
+
+    /// Whether they are a great part of all rows: to take them out one by one would cost more than to make all columns anew.
+    pub(super) fn is_large(&self, city: &City) -> bool {
+        let rows: usize = Table::ALL.iter().map(|&table| city.rows_of(table)).sum();
+        self.pending.len() > rows / FORGET_SHARE
+    }
+}
+
 /// Takes out at once what is past its retention: before anybody is followed, as it takes its time. A checkpoint is wanted then.
 pub(super) fn forget_at_once(
     engine: &mut Engine<Folder>,
     outlets: &mut Outlets<'_>,
     keeper: &mut Keeper,
-    over: Over,
+    forgetting: &mut Forgetting,
     watcher: &dyn Watcher,
 ) -> Result<(), RunError> {
+    forgetting.pending = Vec::new();
+    let Some(over) = engine.city().over() else { return Ok(()) };
+    delete(engine, outlets, watcher, Word::Forget(over))?;
+    want_checkpoint(engine, keeper)
+}
+
+fn delete(
+    engine: &mut Engine<Folder>,
+    outlets: &mut Outlets<'_>,
+    watcher: &dyn Watcher,
+    word: Word,
+) -> Result<(), RunError> {
     let as_of = engine.city().as_of();
-    step(
-        engine,
-        outlets,
-        watcher,
-        vec![Record { as_of, source: None, refused: Vec::new(), word: Word::Forget(over) }],
-    )?;
+    step(engine, outlets, watcher, vec![Record { as_of, source: None, refused: Vec::new(), word }])
+}
+
+/// Wants a checkpoint of all there is: then what has been deleted leaves the disk as well.
+pub(super) fn want_checkpoint(engine: &mut Engine<Folder>, keeper: &mut Keeper) -> Result<(), RunError> {
     engine.seal()?;
     keeper.want();
     Ok(())
 }
 
 /// Looks once a day for rows past their retention, and deletes some: as records of the journal, like all that changes facts, and
-/// so many at a time, between what feeds tell. When all are gone a checkpoint is wanted, so that they leave the disk as well.
+/// so many at a time, between what feeds tell. When all are gone a checkpoint is wanted.
 /// Gives whether there are more.
 pub(super) fn forget(
     engine: &mut Engine<Folder>,
@@ -49,23 +78,15 @@ pub(super) fn forget(
     rows: usize,
     watcher: &dyn Watcher,
 ) -> Result<bool, RunError> {
-    let day = engine.city().day();
-    if day != forgetting.day {
-        forgetting.day = day;
-        forgetting.pending = engine.city().forgettable();
-        forgetting.pending.reverse();
-    }
+    forgetting.look(engine.city());
     let pending = &mut forgetting.pending;
     if pending.is_empty() {
         return Ok(false);
     }
     let deletes = pending.drain(pending.len().saturating_sub(rows)..).rev().collect();
-    let word = Word::Facts(Box::new(Batch { deletes, ..Batch::default() }));
-    let as_of = engine.city().as_of();
-    step(engine, outlets, watcher, vec![Record { as_of, source: None, refused: Vec::new(), word }])?;
+    delete(engine, outlets, watcher, Word::Facts(Box::new(Batch { deletes, ..Batch::default() })))?;
     if forgetting.pending.is_empty() {
-        engine.seal()?;
-        keeper.want();
+        want_checkpoint(engine, keeper)?;
     }
     Ok(!forgetting.pending.is_empty())
 }

@@ -4,8 +4,8 @@
 
 use std::ops::Range;
 
-use crate::model::Flat;
-use crate::model::flat::Visitor;
+use super::Flat;
+use super::flat::Visitor;
 
 /// Bits of a word.
 const WORD: usize = u64::BITS as usize;
@@ -39,7 +39,7 @@ impl Bitmap {
     }
 
     /// Takes an id out. Panics if it is not below the bound.
-    pub(super) fn remove(&mut self, id: usize) {
+    pub fn remove(&mut self, id: usize) {
         self.words[id / WORD] &= !(1 << (id % WORD));
     }
 
@@ -85,12 +85,15 @@ impl Bitmap {
     }
 
     /// Shows its words to a visitor.
-    pub(super) fn visit<V: Visitor>(&mut self, visitor: &mut V) -> Result<(), V::Error> {
+    ///
+    /// # Errors
+    /// The visitor's own.
+    pub fn visit<V: Visitor>(&mut self, visitor: &mut V) -> Result<(), V::Error> {
         visitor.column("present", &mut self.words)
     }
 
     /// Lets copies share memory until one of them is changed.
-    pub(super) fn share(&mut self) {
+    pub fn share(&mut self) {
         self.words.share();
     }
 
